@@ -1,0 +1,45 @@
+/**
+ * Error codes: TiKV's and PD's strings where they have one, RUTILE: where they do not.
+ * Each has a cause and a remedy, which the command line prints and the README lists.
+ */
+export interface ErrorCodeInfo {
+  readonly cause: string;
+  readonly remedy: string;
+}
+
+export const ERROR_CODES = {
+  "KV:Engine:Engine": {
+    cause: "The storage engine failed.",
+    remedy: "Read the message; check the disk, then restart the store.",
+  },
+  "KV:Engine:Codec": {
+    cause: "Bytes in the engine do not have the expected format.",
+    remedy: "The data is damaged or from another version; restore the store from its peers.",
+  },
+  "RUTILE:Engine:Locked": {
+    cause: "Another process has the data directory open.",
+    remedy: "Stop that process, or choose another --data-dir.",
+  },
+  "RUTILE:Engine:Corruption": {
+    cause: "A file in the data directory is damaged.",
+    remedy: "Restore the directory from a backup, or remove it and let the store rejoin.",
+  },
+  "RUTILE:Engine:Format": {
+    cause: "The data directory was written in a format that this version does not know.",
+    remedy: "Use the version that wrote it.",
+  },
+  "RUTILE:Engine:Unavailable": {
+    cause: "The storage library cannot be loaded.",
+    remedy: "Install it, or choose another engine.binding.",
+  },
+  "RUTILE:Engine:Io": {
+    cause: "The operating system refused a file operation.",
+    remedy: "Check the path, its owner, its permissions and the free space.",
+  },
+  "RUTILE:Engine:Closed": {
+    cause: "The engine is closed, or cannot close yet.",
+    remedy: "Release open snapshots and iterators before closing.",
+  },
+} as const satisfies Record<string, ErrorCodeInfo>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;

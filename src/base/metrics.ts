@@ -1,0 +1,43 @@
+/**
+ * Metric interfaces; prom-client stands behind them in node/. Pure modules increment plain numbers
+ * in an exported record instead, which the driver folder's metrics.ts binds at scrape time.
+ * Names are TiKV's and PD's; units are seconds and bytes.
+ */
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Counter {
+  inc(amount?: number, labels?: Labels): void;
+}
+
+export interface Gauge {
+  set(value: number, labels?: Labels): void;
+}
+
+export interface Histogram {
+  /** `value` in the unit that the metric's name ends with. */
+  observe(value: number, labels?: Labels): void;
+}
+
+export interface MetricOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+}
+
+export interface MetricsRegistry {
+  counter(options: MetricOptions): Counter;
+  gauge(options: MetricOptions): Gauge;
+  histogram(options: MetricOptions & { readonly buckets?: readonly number[] }): Histogram;
+  /** Calls `collect` before each scrape, to copy plain counters of pure modules into metrics. */
+  onCollect(collect: () => void): void;
+}
+
+const sink = { inc(): void {}, set(): void {}, observe(): void {} };
+
+/** Discards everything; the default of tests. */
+export const NULL_METRICS: MetricsRegistry = {
+  counter: () => sink,
+  gauge: () => sink,
+  histogram: () => sink,
+  onCollect: () => {},
+};

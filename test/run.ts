@@ -1,0 +1,162 @@
+/**
+ * Runs test files, each in its own process, and ends with "N passed, N failed[, N skipped]".
+ *
+ *   node build/js/test/run.js [filter…]      a filter is a part of the path: "unit", "engine"
+ *
+ * A file's head comment may say
+ *   @variants NAME=a,b,c   run the file once for each value of an environment variable
+ *   @timeout SECONDS       limit of one run (default 60)
+ *   @exclusive             nothing else runs beside it
+ * Every *_test.ts ends in `.run()`; a file that executes no test fails.
+ */
+import { spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+const TIMEOUT_DEFAULT_SECONDS = 60;
+
+interface Job {
+  readonly file: string;
+  readonly name: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly exclusive: boolean;
+}
+
+interface Outcome {
+  readonly job: Job;
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  readonly seconds: number;
+  readonly output: string;
+}
+
+function findTests(folder: string): string[] {
+  const found: string[] = [];
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...findTests(path));
+    else if (entry.name.endsWith("_test.js")) found.push(path);
+  }
+  return found.sort();
+}
+
+function jobsOf(file: string): Job[] {
+  const head = readFileSync(file, "utf8").slice(0, 2000);
+  const timeout = Number(/@timeout (\d+)/.exec(head)?.[1] ?? TIMEOUT_DEFAULT_SECONDS);
+  const name = relative(ROOT, file).replace(/\.js$/, "");
+  const base = { file, timeoutMs: timeout * 1000, exclusive: /@exclusive\b/.test(head) };
+  const variants = /@variants (\w+)=(\S+)/.exec(head);
+  if (variants === null) return [{ ...base, name, env: {} }];
+  const [, variable, values] = variants as unknown as [string, string, string];
+  return values
+    .split(",")
+    .map((value) => ({ ...base, name: `${name} [${value}]`, env: { [variable]: value } }));
+}
+
+function countOf(output: string, label: string): number {
+  const plain = output.replace(/\u001b\[[0-9;]*m/g, "");
+  return Number(new RegExp(`^\\s*${label}:?\\s+(\\d+)`, "m").exec(plain)?.[1] ?? 0);
+}
+
+function run(job: Job): Promise<Outcome> {
+  const started = process.hrtime.bigint();
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, ["--enable-source-maps", job.file], {
+      env: { ...process.env, ...job.env, FORCE_COLOR: "0" },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const timer = setTimeout(() => {
+      output += `\ntimed out after ${job.timeoutMs / 1000} s\n`;
+      child.kill("SIGKILL");
+    }, job.timeoutMs);
+    child.on("close", (code, signal) => {
+      clearTimeout(timer);
+      resolve(outcomeOf(job, code, signal, output, started));
+    });
+  });
+}
+
+function outcomeOf(
+  job: Job,
+  code: number | null,
+  signal: string | null,
+  output: string,
+  started: bigint,
+): Outcome {
+  const passed = countOf(output, "Passed");
+  const skipped = countOf(output, "Skipped");
+  const total = countOf(output, "Total");
+  let failed = total - passed;
+  if (code !== 0 && failed === 0) failed = 1;
+  let text = output;
+  if (signal !== null) text += `\nended by ${signal}\n`;
+  if (total === 0 && skipped === 0 && failed === 0) {
+    failed = 1;
+    text += "\nno test ran; does the file end in .run()?\n";
+  }
+  const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+  return { job, passed, failed, skipped, seconds, output: text };
+}
+
+function report(outcome: Outcome): void {
+  const { job, passed, failed, skipped, seconds, output } = outcome;
+  const mark = failed === 0 ? "ok  " : "FAIL";
+  const skips = skipped > 0 ? `, ${skipped} skipped` : "";
+  console.log(`${mark} ${job.name}: ${passed} passed${skips} (${seconds.toFixed(1)} s)`);
+  for (const line of output.split("\n")) {
+    if (failed > 0 || line.startsWith("SKIP ")) console.log(`     ${line}`);
+  }
+}
+
+async function runAll(jobs: readonly Job[], width: number): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  const queue = [...jobs];
+  async function lane(): Promise<void> {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      const outcome = await run(job);
+      report(outcome);
+      outcomes.push(outcome);
+    }
+  }
+  await Promise.all(Array.from({ length: width }, lane));
+  return outcomes;
+}
+
+async function main(): Promise<void> {
+  const filters = process.argv.slice(2);
+  const jobs = findTests(ROOT)
+    .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
+    .flatMap(jobsOf);
+  const outcomes = [
+    ...(await runAll(
+      jobs.filter((job) => !job.exclusive),
+      Math.max(1, Math.min(4, availableParallelism())),
+    )),
+    ...(await runAll(
+      jobs.filter((job) => job.exclusive),
+      1,
+    )),
+  ];
+  const sum = (key: "passed" | "failed" | "skipped"): number =>
+    outcomes.reduce((total, outcome) => total + outcome[key], 0);
+  for (const outcome of outcomes) {
+    if (outcome.failed > 0) console.log(`failed: ${outcome.job.name}`);
+  }
+  const skips = sum("skipped") > 0 ? `, ${sum("skipped")} skipped` : "";
+  console.log(`${sum("passed")} passed, ${sum("failed")} failed${skips}`);
+  process.exitCode = sum("failed") === 0 && outcomes.length > 0 ? 0 : 1;
+}
+
+await main();
