@@ -1,0 +1,3 @@
+export { CF_PREFIX, cfKey, cfUpperBound } from "./cf.js";
+export type * from "./types.js";
+export { CF_NAMES } from "./types.js";

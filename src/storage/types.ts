@@ -1,0 +1,193 @@
+/**
+ * What the gRPC layer asks of storage: raw commands under a checked region context.
+ * Reads of bounded size answer synchronously, long reads and writes answer with a promise.
+ * Every method checks the context in TiKV's order before it touches data (region.ts in raftstore).
+ */
+import type { Result } from "../base/index.js";
+import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
+
+/** kvrpcpb.APIVersion. */
+export const API_VERSION = { V1: 0, V1TTL: 1, V2: 2 } as const;
+export type ApiVersion = (typeof API_VERSION)[keyof typeof API_VERSION];
+
+/** kvrpcpb.Context, the part that storage checks; absent fields are 0. */
+export interface RequestContext {
+  readonly regionId: bigint;
+  readonly confVer: bigint;
+  readonly version: bigint;
+  readonly peerId: bigint;
+  readonly storeId: bigint;
+  readonly term: bigint;
+  readonly apiVersion: number;
+  readonly keyspaceId: number;
+}
+
+/** metapb.Peer with a voter role. */
+export interface PeerInfo {
+  readonly id: bigint;
+  readonly storeId: bigint;
+}
+
+/** metapb.Region; keys as stored in the region, without the data prefix. */
+export interface RegionInfo {
+  readonly id: bigint;
+  readonly startKey: Uint8Array;
+  readonly endKey: Uint8Array;
+  readonly confVer: bigint;
+  readonly version: bigint;
+  readonly peers: readonly PeerInfo[];
+}
+
+/** errorpb.Error as a value; `message` is TiKV's text. server/error_map.ts turns it into protobuf. */
+export type RegionError = { readonly message: string } & (
+  | { readonly kind: "notLeader"; readonly regionId: bigint; readonly leader?: PeerInfo }
+  | { readonly kind: "regionNotFound"; readonly regionId: bigint }
+  | {
+      readonly kind: "keyNotInRegion";
+      readonly key: Uint8Array;
+      readonly regionId: bigint;
+      readonly startKey: Uint8Array;
+      readonly endKey: Uint8Array;
+    }
+  | { readonly kind: "epochNotMatch"; readonly currentRegions: readonly RegionInfo[] }
+  | { readonly kind: "serverIsBusy"; readonly reason: string; readonly backoffMs: number }
+  | { readonly kind: "staleCommand" }
+  | {
+      readonly kind: "storeNotMatch";
+      readonly requestStoreId: bigint;
+      readonly actualStoreId: bigint;
+    }
+  | { readonly kind: "raftEntryTooLarge"; readonly regionId: bigint; readonly entrySize: number }
+  | {
+      readonly kind: "mismatchPeerId";
+      readonly requestPeerId: bigint;
+      readonly storePeerId: bigint;
+    }
+  | { readonly kind: "diskFull"; readonly storeIds: readonly bigint[]; readonly reason: string }
+);
+
+/** A region error (routing) or a key error text (the `error` field of a Raw response). */
+export type StorageError =
+  | { readonly type: "region"; readonly error: RegionError }
+  | { readonly type: "key"; readonly message: string };
+
+export interface KvPair {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** `ttl` in seconds; 0 = lives for ever. */
+export interface RawPair extends KvPair {
+  readonly ttl: bigint;
+}
+
+/** `[startKey, endKey)`; with `reverse`, startKey is the exclusive upper and endKey the lower bound. */
+export interface RawScanOptions {
+  readonly startKey: Uint8Array;
+  readonly endKey: Uint8Array;
+  /** u32; 0 returns nothing. */
+  readonly limit: number;
+  readonly keyOnly: boolean;
+  readonly reverse: boolean;
+}
+
+export interface ChecksumResult {
+  readonly checksum: bigint;
+  readonly totalKvs: bigint;
+  readonly totalBytes: bigint;
+}
+
+export type Reply<T> = Result<T, StorageError>;
+
+/**
+ * The region state against which the batch path compares contexts without per-item calls.
+ * All ids are below 2^53, asserted where they are loaded.
+ */
+export interface RegionView {
+  readonly id: number;
+  readonly confVer: number;
+  readonly version: number;
+  readonly peerId: number;
+  readonly storeId: number;
+  readonly term: number;
+  readonly startKey: Uint8Array;
+  readonly endKey: Uint8Array;
+}
+
+/** Raw commands; `cf` is the wire text, "" = default; another name is a key error. */
+export interface RawStorage {
+  get(ctx: RequestContext, cf: string, key: Uint8Array): Reply<Uint8Array | undefined>;
+  /** Missing keys are left out. */
+  batchGet(ctx: RequestContext, cf: string, keys: readonly Uint8Array[]): Reply<KvPair[]>;
+  /** Seconds left, 0n = no TTL, undefined = no such key. */
+  getKeyTtl(ctx: RequestContext, cf: string, key: Uint8Array): Reply<bigint | undefined>;
+  put(ctx: RequestContext, cf: string, pair: RawPair, forCas: boolean): Promise<Reply<void>>;
+  batchPut(
+    ctx: RequestContext,
+    cf: string,
+    pairs: readonly RawPair[],
+    forCas: boolean,
+  ): Promise<Reply<void>>;
+  delete(ctx: RequestContext, cf: string, key: Uint8Array, forCas: boolean): Promise<Reply<void>>;
+  batchDelete(
+    ctx: RequestContext,
+    cf: string,
+    keys: readonly Uint8Array[],
+    forCas: boolean,
+  ): Promise<Reply<void>>;
+  deleteRange(
+    ctx: RequestContext,
+    cf: string,
+    startKey: Uint8Array,
+    endKey: Uint8Array,
+  ): Promise<Reply<void>>;
+  scan(ctx: RequestContext, cf: string, options: RawScanOptions): Promise<Reply<KvPair[]>>;
+  batchScan(
+    ctx: RequestContext,
+    cf: string,
+    ranges: readonly { readonly startKey: Uint8Array; readonly endKey: Uint8Array }[],
+    eachLimit: number,
+    options: { readonly keyOnly: boolean; readonly reverse: boolean },
+  ): Promise<Reply<KvPair[]>>;
+  /** `previous` undefined = the key must not exist. */
+  compareAndSwap(
+    ctx: RequestContext,
+    cf: string,
+    key: Uint8Array,
+    previous: Uint8Array | undefined,
+    value: Uint8Array,
+    ttl: bigint,
+    remove: boolean,
+  ): Promise<Reply<{ readonly swapped: boolean; readonly previous: Uint8Array | undefined }>>;
+  checksum(
+    ctx: RequestContext,
+    ranges: readonly { readonly startKey: Uint8Array; readonly endKey: Uint8Array }[],
+  ): Promise<Reply<ChecksumResult>>;
+}
+
+/** What the batch path uses when the context matches and the command is plain. */
+export interface BatchPath {
+  readonly apiVersion: ApiVersion;
+  /** The CF-prefixed data key prefix of raw user keys: cf byte, then "z". */
+  readonly rawKeyPrefix: Uint8Array;
+  /** The region with this id that this store may serve now, or undefined. */
+  region(id: number): RegionView | undefined;
+  /** Seconds since the epoch, for TTL decisions of this turn. */
+  nowSeconds(): number;
+  multiGetArena(request: ArenaGet): ArenaGetResult;
+  /**
+   * Writes the representation of a WriteBatch for regions that were checked in this turn.
+   * `sizeBytes` counts against the write quota; over it the answer is ServerIsBusy.
+   */
+  writeBytes(representation: Uint8Array): Promise<Reply<void>>;
+}
+
+export interface Storage {
+  readonly raw: RawStorage;
+  readonly batch: BatchPath;
+  readonly clusterId: bigint;
+  readonly storeId: bigint;
+  /** Deletes all data of `[startKey, endKey)` on this store, past regions and epochs. */
+  unsafeDestroyRange(startKey: Uint8Array, endKey: Uint8Array): Promise<Reply<void>>;
+  cfOf(name: string): CfName | undefined;
+}
