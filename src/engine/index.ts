@@ -1,3 +1,11 @@
 export { CF_PREFIX, cfKey, cfUpperBound } from "./cf.js";
 export type * from "./types.js";
 export { CF_NAMES } from "./types.js";
+export {
+  checkRepresentation,
+  mergeRepresentations,
+  representationCount,
+  WriteBatchBuilder,
+  type WriteRecord,
+  writeRecords,
+} from "./write_batch.js";

@@ -1,0 +1,2 @@
+/** The host's door to assembly/abi.ts; what both sides must agree on lives there. */
+export * from "../../assembly/abi.js";
