@@ -5,6 +5,9 @@
  */
 import type { Result } from "../base/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
+import type { RegionError } from "../raftstore/index.js";
+
+export type { PeerInfo, RegionError, RegionInfo } from "../raftstore/index.js";
 
 /** kvrpcpb.APIVersion. */
 export const API_VERSION = { V1: 0, V1TTL: 1, V2: 2 } as const;
@@ -21,50 +24,6 @@ export interface RequestContext {
   readonly apiVersion: number;
   readonly keyspaceId: number;
 }
-
-/** metapb.Peer with a voter role. */
-export interface PeerInfo {
-  readonly id: bigint;
-  readonly storeId: bigint;
-}
-
-/** metapb.Region; keys as stored in the region, without the data prefix. */
-export interface RegionInfo {
-  readonly id: bigint;
-  readonly startKey: Uint8Array;
-  readonly endKey: Uint8Array;
-  readonly confVer: bigint;
-  readonly version: bigint;
-  readonly peers: readonly PeerInfo[];
-}
-
-/** errorpb.Error as a value; `message` is TiKV's text. server/error_map.ts turns it into protobuf. */
-export type RegionError = { readonly message: string } & (
-  | { readonly kind: "notLeader"; readonly regionId: bigint; readonly leader?: PeerInfo }
-  | { readonly kind: "regionNotFound"; readonly regionId: bigint }
-  | {
-      readonly kind: "keyNotInRegion";
-      readonly key: Uint8Array;
-      readonly regionId: bigint;
-      readonly startKey: Uint8Array;
-      readonly endKey: Uint8Array;
-    }
-  | { readonly kind: "epochNotMatch"; readonly currentRegions: readonly RegionInfo[] }
-  | { readonly kind: "serverIsBusy"; readonly reason: string; readonly backoffMs: number }
-  | { readonly kind: "staleCommand" }
-  | {
-      readonly kind: "storeNotMatch";
-      readonly requestStoreId: bigint;
-      readonly actualStoreId: bigint;
-    }
-  | { readonly kind: "raftEntryTooLarge"; readonly regionId: bigint; readonly entrySize: number }
-  | {
-      readonly kind: "mismatchPeerId";
-      readonly requestPeerId: bigint;
-      readonly storePeerId: bigint;
-    }
-  | { readonly kind: "diskFull"; readonly storeIds: readonly bigint[]; readonly reason: string }
-);
 
 /** A region error (routing) or a key error text (the `error` field of a Raw response). */
 export type StorageError =
@@ -168,7 +127,14 @@ export interface RawStorage {
 /** What the batch path uses when the context matches and the command is plain. */
 export interface BatchPath {
   readonly apiVersion: ApiVersion;
-  /** The CF-prefixed data key prefix of raw user keys: cf byte, then "z". */
+  /** Longest user key; a longer one belongs to `RawStorage`, which answers KeyTooLarge. */
+  readonly keySizeMaxBytes: number;
+  /** Largest key + value of one command; a larger one belongs to `RawStorage` as well. */
+  readonly entrySizeMaxBytes: number;
+  /**
+   * The CF-prefixed data key prefix of raw user keys: cf byte, then "z". V1 and V1TTL only: in V2, keys are
+   * encoded and versioned, so the caller hands every V2 command to `RawStorage`.
+   */
   readonly rawKeyPrefix: Uint8Array;
   /** The region with this id that this store may serve now, or undefined. */
   region(id: number): RegionView | undefined;

@@ -1,0 +1,2 @@
+export type * from "./pd_port.js";
+export * from "./region.js";

@@ -1,0 +1,93 @@
+/**
+ * What a store needs of PD. pd_client satisfies it in node/; tests bring a fake.
+ * Outcomes that a store must react to are returned; a rejected promise is a bug of the port.
+ */
+import type { Result } from "../base/index.js";
+import type { RegionInfo } from "./region.js";
+
+/**
+ * - unavailable: no answer, no leader, not started: the store waits and asks again.
+ * - alreadyBootstrapped: the header error ALREADY_BOOTSTRAPPED.
+ * - storeTombstone: the header error STORE_TOMBSTONE.
+ * - clusterMismatch: PD belongs to another cluster than the request.
+ * - refused: PD says no for good ("duplicated store address", "invalid put store" ...).
+ * `message` is PD's text.
+ */
+export interface PdFailure {
+  readonly kind:
+    | "unavailable"
+    | "alreadyBootstrapped"
+    | "storeTombstone"
+    | "clusterMismatch"
+    | "refused";
+  readonly message: string;
+}
+
+export type PdReply<T> = Result<T, PdFailure>;
+
+/** metapb.Store, the part that a store says of itself. */
+export interface StoreInfo {
+  readonly id: bigint;
+  /** host:port, without a scheme. */
+  readonly address: string;
+  readonly statusAddress: string;
+  readonly version: string;
+  readonly gitHash: string;
+  /** Seconds since the Unix epoch. */
+  readonly startTimestamp: number;
+  readonly deployPath: string;
+  readonly labels: readonly { readonly key: string; readonly value: string }[];
+}
+
+/** pdpb.TimeInterval, seconds since the Unix epoch. */
+export interface TimeInterval {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** pdpb.StoreStats; sizes in bytes, counters since the last heartbeat. */
+export interface StoreStats {
+  readonly storeId: bigint;
+  readonly capacity: number;
+  readonly available: number;
+  readonly usedSize: number;
+  readonly regionCount: number;
+  readonly startTime: number;
+  readonly isBusy: boolean;
+  readonly bytesWritten: number;
+  readonly keysWritten: number;
+  readonly bytesRead: number;
+  readonly keysRead: number;
+  readonly interval: TimeInterval;
+}
+
+/** pdpb.RegionHeartbeatRequest of a leader; size in bytes (PD's field is `approximate_size`). */
+export interface RegionReport {
+  readonly region: RegionInfo;
+  /** Peer id of the leader. */
+  readonly leaderPeerId: bigint;
+  readonly term: bigint;
+  readonly bytesWritten: number;
+  readonly keysWritten: number;
+  readonly bytesRead: number;
+  readonly keysRead: number;
+  readonly approximateSize: number;
+  readonly approximateKeys: number;
+  readonly interval: TimeInterval;
+}
+
+export interface PdPort {
+  /** The cluster's id, learned from PD (GetMembers). */
+  clusterId(): Promise<PdReply<bigint>>;
+  allocId(): Promise<PdReply<bigint>>;
+  isBootstrapped(): Promise<PdReply<boolean>>;
+  bootstrap(store: StoreInfo, region: RegionInfo): Promise<PdReply<void>>;
+  /** The region that holds `key`, as encoded in region boundaries; undefined when PD has none. */
+  getRegion(key: Uint8Array): Promise<PdReply<RegionInfo | undefined>>;
+  putStore(store: StoreInfo): Promise<PdReply<void>>;
+  storeHeartbeat(stats: StoreStats): Promise<PdReply<void>>;
+  /** Sends on the heartbeat stream; operators in answers are not for this issue. */
+  regionHeartbeat(report: RegionReport): Promise<PdReply<void>>;
+  /** `count` timestamps; returns the largest, the others are the ones just below it. */
+  getTimestamps(count: number): Promise<PdReply<bigint>>;
+}
