@@ -36,6 +36,10 @@ export const ERROR_CODES = {
     cause: "The operating system refused a file operation.",
     remedy: "Check the path, its owner, its permissions and the free space.",
   },
+  "RUTILE:Engine:Busy": {
+    cause: "More bytes of writes wait for the disk than may.",
+    remedy: "Send less at once; check the disk's write latency.",
+  },
   "RUTILE:Engine:Closed": {
     cause: "The engine is closed, or cannot close yet.",
     remedy: "Release open snapshots and iterators before closing.",

@@ -1,4 +1,6 @@
 export { CF_PREFIX, cfKey, cfUpperBound } from "./cf.js";
+export { MemoryDisk, openMemoryEngine } from "./memory.js";
+export { openEngine } from "./open.js";
 export type * from "./types.js";
 export { CF_NAMES } from "./types.js";
 export {
