@@ -44,6 +44,14 @@ export const ERROR_CODES = {
     cause: "The engine is closed, or cannot close yet.",
     remedy: "Release open snapshots and iterators before closing.",
   },
+  "RUTILE:Net:AddressInUse": {
+    cause: "Another process listens on the port.",
+    remedy: "Stop that process, choose another port, or use --port-retry.",
+  },
+  "RUTILE:Net:Listen": {
+    cause: "The operating system refused to listen on the address.",
+    remedy: "Check that the address belongs to this machine and that the port may be used.",
+  },
 } as const satisfies Record<string, ErrorCodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;
