@@ -1,0 +1,15 @@
+export { type LogLevel, type LogOptions, logOptions } from "./log.js";
+export { checkPd, PD_FIELDS, type PdConfig } from "./pd.js";
+export { configToJson, defaultsOf, printConfig } from "./print.js";
+export {
+  type Field,
+  type Fields,
+  formatAddress,
+  type Host,
+  parseAddress,
+  type TomlValue,
+  type Values,
+} from "./schema.js";
+export { blockCacheBytes, checkTikv, TIKV_FIELDS, type TikvConfig } from "./tikv.js";
+export { formatProblem, type Problem, parseToml, readTomlFile, type TomlDocument } from "./toml.js";
+export { type FlagValue, type Sources, type Validated, validate } from "./validate.js";
