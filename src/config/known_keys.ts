@@ -3,7 +3,13 @@
  * accepted with a warning, so that an existing file starts. Data; a section per line group.
  */
 
-const CF_SECTIONS = ["rocksdb.defaultcf", "rocksdb.writecf", "rocksdb.lockcf", "rocksdb.raftcf", "raftdb.defaultcf"];
+const CF_SECTIONS = [
+  "rocksdb.defaultcf",
+  "rocksdb.writecf",
+  "rocksdb.lockcf",
+  "rocksdb.raftcf",
+  "raftdb.defaultcf",
+];
 const TITAN_SECTIONS = ["rocksdb.defaultcf.titan", "rocksdb.writecf.titan"];
 
 const CF_KEYS = `
@@ -36,14 +42,14 @@ const KEYS: Readonly<Record<string, string>> = {
     log-rotation-size log-rotation-timespan tick-interval election-interval enable-prevote
     quota-backend-bytes auto-compaction-mode auto-compaction-retention lease tso-save-interval
     tso-update-physical-interval enable-local-tso max-request-bytes enable-grpc-gateway metric`,
-  "quota": `
+  quota: `
     foreground-cpu-time foreground-write-bandwidth foreground-read-bandwidth background-cpu-time
     background-write-bandwidth background-read-bandwidth max-delay-duration enable-auto-tune`,
-  "log": `
+  log: `
     level format enable-timestamp`,
   "log.file": `
     filename max-size max-days max-backups`,
-  "memory": `
+  memory: `
     enable-heap-profiling profiling-sample-per-bytes enable-thread-exclusive-arena`,
   "readpool.unified": `
     min-thread-count max-thread-count stack-size max-tasks-per-worker auto-adjust-pool-size
@@ -56,7 +62,7 @@ const KEYS: Readonly<Record<string, string>> = {
     max-tasks-per-worker-normal max-tasks-per-worker-low`,
   "resource-control": `
     enabled priority-ctl-strategy`,
-  "server": `
+  server: `
     addr advertise-addr status-addr status-thread-pool-size grpc-compression-type grpc-concurrency
     grpc-concurrent-stream grpc-memory-pool-quota grpc-raft-conn-num
     grpc-stream-initial-window-size grpc-keepalive-time grpc-keepalive-timeout
@@ -72,7 +78,7 @@ const KEYS: Readonly<Record<string, string>> = {
     forward-max-connections-per-address reject-messages-on-memory-ratio simplify-metrics
     health-feedback-interval inspect-network-interval graceful-shutdown-timeout
     raft-msg-flush-interval`,
-  "storage": `
+  storage: `
     data-dir engine scheduler-concurrency scheduler-worker-pool-size
     scheduler-pending-write-threshold enable-async-apply-prewrite reserve-space reserve-raft-space
     background-error-recovery-window max-key-size api-version enable-ttl ttl-check-poll-interval
@@ -85,9 +91,9 @@ const KEYS: Readonly<Record<string, string>> = {
     hard-pending-compaction-bytes-limit`,
   "storage.io-rate-limit": `
     max-bytes-per-sec mode`,
-  "pd": `
+  pd: `
     endpoints retry-interval retry-log-every retry-max-count update-interval`,
-  "raftstore": `
+  raftstore: `
     prevote raftdb-path capacity notify-capacity messages-per-tick pd-heartbeat-tick-interval
     pd-store-heartbeat-tick-interval pd-report-min-resolved-ts-interval region-split-check-diff
     split-region-check-tick-interval raft-entry-max-size raft-log-compact-sync-interval
@@ -122,13 +128,13 @@ const KEYS: Readonly<Record<string, string>> = {
     max-entry-cache-warmup-duration min-pending-apply-region-count check-request-snapshot-interval
     gc-peer-check-interval unsafe-recovery-timeout request-voter-replicated-index-interval
     region-sampling-heap-size`,
-  "coprocessor": `
+  coprocessor: `
     split-region-on-table batch-split-limit region-max-size region-split-size region-max-keys
     region-split-keys consistency-check-method enable-region-bucket region-bucket-size
     region-size-threshold-for-approximate prefer-approximate-bucket region-bucket-merge-size-ratio`,
   "coprocessor-v2": `
     coprocessor-plugin-directory`,
-  "rocksdb": `
+  rocksdb: `
     max-background-jobs max-background-flushes max-sub-compactions max-open-files
     max-manifest-file-size create-if-missing enable-snapshot-sequence-number-check
     wal-recovery-mode wal-dir wal-ttl-seconds wal-size-limit max-total-wal-size stats-dump-period
@@ -141,7 +147,7 @@ const KEYS: Readonly<Record<string, string>> = {
     write-buffer-flush-oldest-first paranoid-checks titan`,
   "rocksdb.titan": `
     enabled max-background-gc`,
-  "raftdb": `
+  raftdb: `
     max-background-jobs max-sub-compactions max-open-files max-manifest-file-size
     create-if-missing enable-snapshot-sequence-number-check stats-dump-period wal-dir
     compaction-readahead-size writable-file-max-buffer-size use-direct-io-for-flush-and-compaction
@@ -151,7 +157,7 @@ const KEYS: Readonly<Record<string, string>> = {
     enable dir batch-compression-threshold target-file-size purge-threshold recovery-mode
     recovery-read-block-size recovery-threads memory-limit format-version enable-log-recycle
     prefill-for-recycle bytes-per-sync spill-dir compression-level`,
-  "security": `
+  security: `
     ca-path cert-path key-path cert-allowed-cn cert-allowed-san redact-info-log cacert-path`,
   "security.encryption": `
     data-encryption-method data-key-rotation-period enable-file-dictionary-log`,
@@ -159,9 +165,9 @@ const KEYS: Readonly<Record<string, string>> = {
     type`,
   "security.encryption.previous-master-key": `
     type`,
-  "import": `
+  import: `
     num-threads stream-channel-window stream-idle-timeout import-mode-timeout memory-use-ratio`,
-  "backup": `
+  backup: `
     num-threads batch-size sst-max-size enable-auto-tune gcp-v2-enable s3-multi-part-size
     auto-tune-remain-threads auto-tune-refresh-interval io-thread-size`,
   "log-backup": `
@@ -173,14 +179,14 @@ const KEYS: Readonly<Record<string, string>> = {
   "pessimistic-txn": `
     wait-for-lock-timeout wake-up-delay-duration pipelined in-memory in-memory-peer-size-limit
     in-memory-instance-size-limit`,
-  "gc": `
+  gc: `
     batch-keys max-write-bytes-per-sec enable-compaction-filter ratio-threshold
     compaction-filter-skip-version-check auto-compaction num-threads`,
   "pd-server": `
     metric-storage dashboard-address use-region-storage max-gap-reset-ts key-type runtime-services
     trace-region-flow flow-round-by-digit min-resolved-ts-persistence-interval server-memory-limit
     gc-tuner-threshold enable-gogc-tuner server-memory-limit-gc-trigger block-safe-point-v1`,
-  "schedule": `
+  schedule: `
     max-merge-region-size max-merge-region-keys split-merge-interval max-store-down-time
     leader-schedule-limit region-schedule-limit replica-schedule-limit merge-schedule-limit
     hot-region-schedule-limit leader-schedule-policy tolerant-size-ratio low-space-ratio
@@ -195,22 +201,22 @@ const KEYS: Readonly<Record<string, string>> = {
     switch-witness-interval max-store-preparing-time disable-remove-down-replica
     scheduler-max-waiting-operator enable-heartbeat-breakdown-metrics
     enable-heartbeat-concurrent-runner schedulers schedulers-payload`,
-  "replication": `
+  replication: `
     max-replicas location-labels strictly-match-label isolation-level enable-placement-rules
     enable-placement-rules-cache`,
-  "dashboard": `
+  dashboard: `
     tidb-cacert-path tidb-cert-path tidb-key-path public-path-prefix internal-proxy
     enable-telemetry disable-custom-prom-addr tidb-allowed-cn enable-experimental`,
-  "keyspace": `
+  keyspace: `
     pre-alloc wait-region-split wait-region-split-timeout check-region-split-interval`,
-  "cdc": `
+  cdc: `
     min-ts-interval hibernate-regions-compatible incremental-scan-threads
     incremental-scan-concurrency incremental-scan-concurrency-limit incremental-scan-speed-limit
     incremental-fetch-speed-limit incremental-scan-ts-filter-ratio tso-worker-threads
     sink-memory-quota old-value-cache-memory-quota raw-min-ts-outlier-threshold`,
   "resolved-ts": `
     enable advance-ts-interval scan-lock-pool-size memory-quota incremental-scan-concurrency`,
-  "split": `
+  split: `
     qps-threshold byte-threshold grpc-thread-cpu-overload-threshold-ratio
     unified-read-pool-thread-cpu-overload-threshold-ratio region-cpu-overload-threshold-ratio
     split-balance-score split-contained-score detect-times sample-num sample-threshold`,
@@ -226,7 +232,7 @@ const KEYS: Readonly<Record<string, string>> = {
     label-key primary dr primary-replicas dr-replicas wait-store-timeout pause-region-split`,
   "label-property": `
     reject-leader`,
-  "controller": `
+  controller: `
     degraded-mode-wait-duration ltb-max-wait-duration enable-controller-trace-log`,
   "controller.request-unit": `
     read-base-cost read-per-batch-base-cost read-cost-per-byte write-base-cost
@@ -237,7 +243,10 @@ const KEYS: Readonly<Record<string, string>> = {
 
 function expand(section: string, keys: string): string[] {
   const prefix = section === "" ? "" : `${section}.`;
-  return keys.trim().split(/\s+/).map((key) => prefix + key);
+  return keys
+    .trim()
+    .split(/\s+/)
+    .map((key) => prefix + key);
 }
 
 /** Full dotted names of every key that TiKV or PD know; fields of this program among them. */

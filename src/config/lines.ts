@@ -12,12 +12,15 @@ export interface KeyLines {
 
 const BARE = /[A-Za-z0-9_-]/;
 const BLANK = /[ \t\r]/;
+/** Deeper than any configuration; a hostile file must not exhaust the stack. */
+const DEPTH_MAX = 64;
 
 class Scanner {
   readonly lines = new Map<string, number>();
   readonly duplicates: { path: string; line: number }[] = [];
   #at = 0;
   #line = 1;
+  #depth = 0;
   readonly #text: string;
   /** Headers of arrays of tables, whose keys may repeat. */
   readonly #repeatable = new Set<string>();
@@ -143,8 +146,13 @@ class Scanner {
     this.#skipBlank(false);
     const char = this.#peek();
     if (char === '"' || char === "'") return this.#string();
-    if (char === "[") return this.#array(path);
-    if (char === "{") return this.#inlineTable(path);
+    if (char === "[" || char === "{") {
+      if (this.#depth === DEPTH_MAX) return false;
+      this.#depth++;
+      const closed = char === "[" ? this.#array(path) : this.#inlineTable(path);
+      this.#depth--;
+      return closed;
+    }
     const start = this.#at;
     while (this.#at < this.#text.length && !/[\n,\]}#]/.test(this.#peek())) this.#at++;
     return this.#at > start;

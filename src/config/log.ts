@@ -10,10 +10,15 @@ export const LOG_FIELDS = {
     aliases: { warning: "warn", critical: "error", fatal: "error" },
     online: true,
   }),
-  "log.format": oneOf(["text", "json"], "text", 'TiKV\'s unified log format, or JSON lines.'),
+  "log.format": oneOf(["text", "json"], "text", "TiKV's unified log format, or JSON lines."),
   "log.enable-timestamp": bool(true, "Whether lines begin with the time."),
   "log.file.filename": text("", "Log file; empty writes to stderr. SIGHUP reopens it."),
-  "log.file.max-size": int(300, 1, 4096, "Size in MiB at which the file is renamed and begun anew."),
+  "log.file.max-size": int(
+    300,
+    1,
+    4096,
+    "Size in MiB at which the file is renamed and begun anew.",
+  ),
   "log.file.max-days": int(0, 0, 36_500, "Days after which renamed files are removed; 0 = never."),
   "log.file.max-backups": int(0, 0, 100_000, "Renamed files to keep; 0 = all."),
 } as const;

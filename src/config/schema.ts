@@ -124,7 +124,7 @@ export function oneOf<const T extends string>(
     const name = names.find((one) => one === given) ?? options.aliases?.[given];
     return name === undefined ? err(`one of ${names.map(quote).join(", ")}`) : ok(name);
   };
-  return field({ parse, format: quote }, defaultValue, doc, options.online);
+  return field<T>({ parse, format: quote }, defaultValue, doc, options.online);
 }
 
 /** A whole number from a closed set. */
@@ -207,7 +207,10 @@ export function address(defaultValue: string, doc: string, optional = false): Fi
 }
 
 function parseUrl(given: string): string | undefined {
-  const plain = given.trim().replace(/^https?:\/\//, "").replace(/\/$/, "");
+  const plain = given
+    .trim()
+    .replace(/^https?:\/\//, "")
+    .replace(/\/$/, "");
   return parseAddress(plain) === undefined ? undefined : plain;
 }
 

@@ -2,8 +2,8 @@
  * The configuration of a store: TiKV's keys and defaults, with the differences told in each doc.
  */
 import { totalmem } from "node:os";
-import { API_VERSIONS, ENGINE_BINDINGS } from "./names.js";
 import { LOG_FIELDS } from "./log.js";
+import { API_VERSIONS, ENGINE_BINDINGS } from "./names.js";
 import {
   address,
   addresses,
@@ -124,7 +124,10 @@ export function checkTikv(checked: Validated<typeof TIKV_FIELDS>): Problem[] {
     const text = "storage.max-key-size: must be smaller than raftstore.raft-entry-max-size";
     problems.push({ where: where("storage.max-key-size"), text });
   }
-  if (values["server.addr"] === values["server.status-addr"] && !/:0$/.test(values["server.addr"])) {
+  if (
+    values["server.addr"] === values["server.status-addr"] &&
+    !/:0$/.test(values["server.addr"])
+  ) {
     const text = `server.status-addr: given "${values["server.addr"]}", which is server.addr too`;
     problems.push({ where: where("server.status-addr"), text });
   }

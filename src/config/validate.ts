@@ -52,7 +52,11 @@ class Validation {
     }
   }
 
-  table(document: TomlDocument, table: { readonly [key: string]: TomlValue }, prefix: string): void {
+  table(
+    document: TomlDocument,
+    table: { readonly [key: string]: TomlValue },
+    prefix: string,
+  ): void {
     for (const [name, value] of Object.entries(table)) {
       const key = `${prefix}${name}`;
       const where = document.where(key);
