@@ -52,6 +52,10 @@ export const ERROR_CODES = {
     cause: "The operating system refused to listen on the address.",
     remedy: "Check that the address belongs to this machine and that the port may be used.",
   },
+  "RUTILE:Kernel:Unavailable": {
+    cause: "A WebAssembly kernel cannot be loaded, or KERNEL names none.",
+    remedy: "Run npm run asbuild, or set KERNEL=js.",
+  },
 } as const satisfies Record<string, ErrorCodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,1 +1,35 @@
 export * from "./abi.js";
+export {
+  Arena,
+  alignUp,
+  type LinearMemory,
+  linearMemory,
+  PAGE_BYTES,
+  Region,
+} from "./arena.js";
+export { readSlices, writeSlices } from "./block.js";
+export {
+  KERNEL_IMPLS,
+  KERNEL_NAMES,
+  type KernelCalls,
+  type KernelFunctions,
+  type KernelImpl,
+  type KernelName,
+} from "./functions.js";
+export {
+  memcomparableDecodeInto,
+  memcomparableEncodeInto,
+  memcomparableLength,
+  memcomparableScan,
+} from "./js/memcomparable.js";
+export type { KernelBuild, Kernels } from "./kernels.js";
+export {
+  chooseBuild,
+  type KernelModule,
+  type KernelOptions,
+  kernelModule,
+  loadKernels,
+  MEMORY_BYTES_DEFAULT,
+  simdSupported,
+} from "./loader.js";
+export { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";

@@ -1,0 +1,48 @@
+/**
+ * Byte copies and big-endian integers. Lengths in these kernels are mostly below 200 bytes, where
+ * word loops beat the call behind memory.copy.
+ */
+
+/** From this length on memory.copy is faster (bench/kernel/write_batch.ts, 4 KiB values). */
+const BULK_COPY_BYTES: usize = 256;
+
+/** Copies `length` bytes and returns the address behind the copy. The areas must not overlap. */
+export function copyBytes(to: usize, from: usize, length: usize): usize {
+  const end = to + length;
+  if (length >= BULK_COPY_BYTES) {
+    memory.copy(to, from, length);
+    return end;
+  }
+  if (length >= 8) {
+    // The last word overlaps the one before it, so no byte loop is needed.
+    const last = end - 8;
+    const lastWord = load<u64>(from + length - 8);
+    while (to < last) {
+      store<u64>(to, load<u64>(from));
+      to += 8;
+      from += 8;
+    }
+    store<u64>(last, lastWord);
+    return end;
+  }
+  while (to < end) {
+    store<u8>(to, load<u8>(from));
+    to += 1;
+    from += 1;
+  }
+  return end;
+}
+
+// @ts-ignore: decorator
+@inline
+/** Stores `value` big-endian. */
+export function storeU64Be(to: usize, value: u64): void {
+  store<u64>(to, bswap<u64>(value));
+}
+
+// @ts-ignore: decorator
+@inline
+/** Loads a big-endian u64. */
+export function loadU64Be(from: usize): u64 {
+  return bswap<u64>(load<u64>(from));
+}

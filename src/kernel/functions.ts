@@ -1,0 +1,45 @@
+/**
+ * The signatures that a wasm export and its twin share: integers in, a return code out, everything
+ * else in linear memory at the addresses given. Not the face for callers; that is the façades.
+ * Layouts and return codes: assembly/abi.ts.
+ */
+export interface KernelFunctions {
+  memcomparableEncode(
+    table: number,
+    count: number,
+    outTable: number,
+    out: number,
+    outEnd: number,
+    desc: number,
+  ): number;
+  memcomparableDecode(
+    table: number,
+    count: number,
+    outTable: number,
+    out: number,
+    outEnd: number,
+    desc: number,
+  ): number;
+}
+
+export type KernelName = keyof KernelFunctions;
+
+/** Every kernel; the allow-list of exports and the label values of kernel_calls_total. */
+export const KERNEL_NAMES = [
+  "memcomparableDecode",
+  "memcomparableEncode",
+] as const satisfies readonly KernelName[];
+
+/** Who served a call; the debug build counts as wasm. */
+export const KERNEL_IMPLS = ["js", "wasm", "simd"] as const;
+export type KernelImpl = (typeof KERNEL_IMPLS)[number];
+
+/** kernel_calls_total{kernel,impl} as plain numbers. */
+export type KernelCalls = Readonly<Record<KernelName, Record<KernelImpl, number>>>;
+
+/** Returns counters at zero. */
+export function newKernelCalls(): KernelCalls {
+  const calls = {} as Record<KernelName, Record<KernelImpl, number>>;
+  for (const name of KERNEL_NAMES) calls[name] = { js: 0, wasm: 0, simd: 0 };
+  return calls;
+}

@@ -1,0 +1,53 @@
+/** Façade of the memcomparable kernels: batches of byte strings inside linear memory. Hot path. */
+import { assert } from "../base/index.js";
+import { type Kernels, pick } from "./kernels.js";
+
+/** Set by bench/kernel/memcomparable.ts. */
+export const MEMCOMPARABLE_WASM_MIN_ITEMS = 1;
+
+/**
+ * Encodes the `count` strings of slice table `table` into `[out, outEnd)`, one after the other, and
+ * lists them in `outTable` (count rows, disjoint from the output). Returns items done; fewer than
+ * count, or OUT_FULL for none, means that the output is full. `arena.outEnd` is the end of the
+ * output. Source: tikv codec/src/byte.rs.
+ */
+export function memcomparableEncode(
+  kernels: Kernels,
+  table: number,
+  count: number,
+  outTable: number,
+  out: number,
+  outEnd: number,
+  desc: boolean,
+): number {
+  assert(((table | outTable) & 3) === 0, "slice tables are aligned");
+  assert(out <= outEnd && outEnd <= kernels.arena.scratch.end, "the output is inside the arena");
+  return pick(
+    kernels,
+    "memcomparableEncode",
+    count >= MEMCOMPARABLE_WASM_MIN_ITEMS,
+  ).memcomparableEncode(table, count, outTable, out, outEnd, desc ? 1 : 0);
+}
+
+/**
+ * Decodes the `count` encodings of slice table `table`, each filling its slice exactly. As
+ * `memcomparableEncode`; CORRUPT when one is malformed: `arena.errItem` says which, items before it
+ * are done. The output area may hold garbage behind `arena.outEnd`.
+ */
+export function memcomparableDecode(
+  kernels: Kernels,
+  table: number,
+  count: number,
+  outTable: number,
+  out: number,
+  outEnd: number,
+  desc: boolean,
+): number {
+  assert(((table | outTable) & 3) === 0, "slice tables are aligned");
+  assert(out <= outEnd && outEnd <= kernels.arena.scratch.end, "the output is inside the arena");
+  return pick(
+    kernels,
+    "memcomparableDecode",
+    count >= MEMCOMPARABLE_WASM_MIN_ITEMS,
+  ).memcomparableDecode(table, count, outTable, out, outEnd, desc ? 1 : 0);
+}
