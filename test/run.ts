@@ -14,6 +14,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 const TIMEOUT_DEFAULT_SECONDS = 60;
@@ -59,7 +60,7 @@ function jobsOf(file: string): Job[] {
 }
 
 function countOf(output: string, label: string): number {
-  const plain = output.replace(/\u001b\[[0-9;]*m/g, "");
+  const plain = stripVTControlCharacters(output);
   return Number(new RegExp(`^\\s*${label}:?\\s+(\\d+)`, "m").exec(plain)?.[1] ?? 0);
 }
 
