@@ -4,6 +4,12 @@
  */
 import { initHeader } from "./arena";
 
+export {
+  batchCommandsCollect,
+  batchCommandsDecode,
+  batchCommandsEncode,
+  batchCommandsPlan,
+} from "./batch_commands";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable";
 
 /** Fills the header and the static tables; the host calls it once per instance. */

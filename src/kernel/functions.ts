@@ -4,6 +4,10 @@
  * Layouts and return codes: assembly/abi.ts.
  */
 export interface KernelFunctions {
+  batchCommandsDecode(params: number): number;
+  batchCommandsPlan(params: number): number;
+  batchCommandsCollect(params: number): number;
+  batchCommandsEncode(params: number): number;
   memcomparableEncode(
     table: number,
     count: number,
@@ -26,6 +30,10 @@ export type KernelName = keyof KernelFunctions;
 
 /** Every kernel; the allow-list of exports and the label values of kernel_calls_total. */
 export const KERNEL_NAMES = [
+  "batchCommandsCollect",
+  "batchCommandsDecode",
+  "batchCommandsEncode",
+  "batchCommandsPlan",
   "memcomparableDecode",
   "memcomparableEncode",
 ] as const satisfies readonly KernelName[];

@@ -7,6 +7,12 @@ export {
   PAGE_BYTES,
   Region,
 } from "./arena.js";
+export {
+  batchCommandsCollect,
+  batchCommandsDecode,
+  batchCommandsEncode,
+  batchCommandsPlan,
+} from "./batch_commands.js";
 export { readSlices, writeSlices } from "./block.js";
 export {
   KERNEL_IMPLS,
