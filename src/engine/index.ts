@@ -1,6 +1,8 @@
 export { CF_PREFIX, cfKey, cfUpperBound } from "./cf.js";
+export { librocksdbPresent } from "./librocksdb.js";
 export { MemoryDisk, openMemoryEngine } from "./memory.js";
 export { openEngine } from "./open.js";
+export { ENGINE_SUPPORTS, type EngineSupports } from "./supports.js";
 export type * from "./types.js";
 export { CF_NAMES } from "./types.js";
 export {

@@ -88,7 +88,7 @@ export interface WriteBatch {
   readonly sizeBytes: number;
   put(cf: CfName, key: Uint8Array, value: Uint8Array): void;
   delete(cf: CfName, key: Uint8Array): void;
-  /** Deletes `[start, end)`; an empty end means to the end of the CF. */
+  /** Deletes `[start, end)`; an empty end means to the end of the CF. No record if start >= end. */
   deleteRange(cf: CfName, start: Uint8Array, end: Uint8Array): void;
   /** Returns a view of the representation, valid until the next change of the batch. */
   bytes(): Uint8Array;

@@ -3,7 +3,7 @@
  * Not here: the kernel that builds the same bytes in linear memory (kernel/write_batch.ts).
  * Source: the format notes of RocksDB's db/write_batch.cc. Hot path: builder and merge.
  */
-import { assert, TikvError } from "../base/index.js";
+import { assert, compareBytes, TikvError } from "../base/index.js";
 import {
   WRITE_BATCH_COUNT_OFFSET,
   WRITE_BATCH_DELETE,
@@ -49,6 +49,8 @@ export class WriteBatchBuilder implements WriteBatch {
   }
 
   deleteRange(cf: CfName, start: Uint8Array, end: Uint8Array): void {
+    // RocksDB fails the whole write, for good, when a range ends before it starts.
+    if (end.length > 0 && compareBytes(start, end) >= 0) return;
     const upper = cfUpperBound(cf, end);
     this.#reserve(1 + 2 * VARINT32_MAX_BYTES + 1 + start.length + upper.length);
     this.#start(WRITE_BATCH_DELETE_RANGE, cf, start);

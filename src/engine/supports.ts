@@ -1,0 +1,34 @@
+/** What the bindings can do beyond the contract; the conformance suite skips by it. */
+import type { EngineBinding } from "./types.js";
+
+export interface EngineSupports {
+  /** Data outlive the process, and a directory is locked against other processes. */
+  readonly disk: boolean;
+  /** Taking a snapshot costs O(1) and no read of data. */
+  readonly snapshotConstantTime: boolean;
+  /** Snapshots that may be open at a time. */
+  readonly snapshotsMax: number;
+  /** `approximateSize` counts data on disk. */
+  readonly approximateSize: boolean;
+}
+
+export const ENGINE_SUPPORTS: Readonly<Record<EngineBinding, EngineSupports>> = {
+  memory: {
+    disk: false,
+    snapshotConstantTime: true,
+    snapshotsMax: Number.POSITIVE_INFINITY,
+    approximateSize: true,
+  },
+  rocksdb: {
+    disk: true,
+    snapshotConstantTime: false,
+    snapshotsMax: 64,
+    approximateSize: true,
+  },
+  librocksdb: {
+    disk: true,
+    snapshotConstantTime: true,
+    snapshotsMax: Number.POSITIVE_INFINITY,
+    approximateSize: true,
+  },
+};

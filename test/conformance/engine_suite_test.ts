@@ -1,0 +1,15 @@
+/**
+ * Runs the engine suite on each binding, one a process.
+ * @variants RUTILE_ENGINE=memory
+ */
+import { test } from "uvu";
+import { harnessOfEnvironment } from "../support/engine_harness.js";
+import { engineSuite } from "./engine_suite.js";
+
+const harness = harnessOfEnvironment();
+if (harness !== undefined) {
+  engineSuite(harness.binding, harness);
+} else {
+  test.skip("engine conformance: the library is missing", () => {});
+  test.run();
+}
