@@ -64,6 +64,16 @@ export const SLICE_ABSENT = 0xffffffff;
 export const MEMCOMPARABLE_GROUP = 8;
 export const MEMCOMPARABLE_GROUP_ENCODED = 9;
 
+/** A timestamp: in keys the big-endian bytes of NOT(ts), in ts tables a little-endian u64. */
+export const TS_BYTES = 8;
+
+/** Longest key prefix that kernels put in front of keys. */
+export const KEY_PREFIX_MAX = 16;
+
+/** Result of crc64Pairs: u64 checksum, u64 sum of lengths. */
+export const CRC_RESULT_BYTES = 16;
+export const CRC_RESULT_BYTES_OFFSET = 8;
+
 /*
  * WriteBatch representation (RocksDB): u64 sequence · u32 count · records.
  *   record  u8 tag · varint32 key length · key [· varint32 value length · value]

@@ -46,3 +46,24 @@ export function storeU64Be(to: usize, value: u64): void {
 export function loadU64Be(from: usize): u64 {
   return bswap<u64>(load<u64>(from));
 }
+
+// @ts-ignore: decorator
+@inline
+/** Bytes of `value` as a varint: 1..5. */
+export function varint32Length(value: u32): usize {
+  // ceil(bits / 7) without a branch; 1 for zero.
+  return (<usize>(38 - clz<u32>(value | 1))) / 7;
+}
+
+// @ts-ignore: decorator
+@inline
+/** Stores a varint and returns the address behind it. */
+export function storeVarint32(to: usize, value: u32): usize {
+  while (value >= 0x80) {
+    store<u8>(to, value | 0x80);
+    to += 1;
+    value >>= 7;
+  }
+  store<u8>(to, value);
+  return to + 1;
+}

@@ -3,6 +3,7 @@
  * and `memory`; test/unit/kernel/loader_test.ts holds them together.
  */
 import { initHeader } from "./arena";
+import { initCrc64 } from "./crc";
 
 export {
   batchCommandsCollect,
@@ -10,9 +11,13 @@ export {
   batchCommandsEncode,
   batchCommandsPlan,
 } from "./batch_commands";
+export { crc64Pairs } from "./crc";
+export { keyAppendTs, keySplitTs } from "./key";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable";
+export { writeBatchBuild } from "./write_batch";
 
 /** Fills the header and the static tables; the host calls it once per instance. */
 export function init(): void {
   initHeader();
+  initCrc64();
 }

@@ -24,6 +24,33 @@ export interface KernelFunctions {
     outEnd: number,
     desc: number,
   ): number;
+  keyAppendTs(
+    table: number,
+    tsTable: number,
+    count: number,
+    prefix: number,
+    prefixLength: number,
+    outTable: number,
+    out: number,
+    outEnd: number,
+    encode: number,
+  ): number;
+  keySplitTs(
+    table: number,
+    count: number,
+    prefixLength: number,
+    outTable: number,
+    tsTable: number,
+  ): number;
+  writeBatchBuild(
+    rows: number,
+    count: number,
+    prefix: number,
+    prefixLength: number,
+    out: number,
+    outEnd: number,
+  ): number;
+  crc64Pairs(keys: number, values: number, count: number, result: number): number;
 }
 
 export type KernelName = keyof KernelFunctions;
@@ -34,8 +61,12 @@ export const KERNEL_NAMES = [
   "batchCommandsDecode",
   "batchCommandsEncode",
   "batchCommandsPlan",
+  "crc64Pairs",
+  "keyAppendTs",
+  "keySplitTs",
   "memcomparableDecode",
   "memcomparableEncode",
+  "writeBatchBuild",
 ] as const satisfies readonly KernelName[];
 
 /** Who served a call; the debug build counts as wasm. */

@@ -14,6 +14,7 @@ export {
   batchCommandsPlan,
 } from "./batch_commands.js";
 export { readSlices, writeSlices } from "./block.js";
+export { crc64Pairs, type PairsChecksum } from "./crc.js";
 export {
   KERNEL_IMPLS,
   KERNEL_NAMES,
@@ -22,6 +23,7 @@ export {
   type KernelImpl,
   type KernelName,
 } from "./functions.js";
+export { crc64 } from "./js/crc.js";
 export {
   memcomparableDecodeInto,
   memcomparableEncodeInto,
@@ -29,6 +31,7 @@ export {
   memcomparableScan,
 } from "./js/memcomparable.js";
 export type { KernelBuild, Kernels } from "./kernels.js";
+export { type KeyPrefix, keyAppendTs, keySplitTs } from "./key.js";
 export {
   chooseBuild,
   type KernelModule,
@@ -39,3 +42,4 @@ export {
   simdSupported,
 } from "./loader.js";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";
+export { setWriteRow, writeBatchBuild } from "./write_batch.js";

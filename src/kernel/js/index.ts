@@ -7,7 +7,10 @@ import {
   batchCommandsEncode,
   batchCommandsPlan,
 } from "./batch_commands.js";
+import { crc64Pairs } from "./crc.js";
+import { keyAppendTs, keySplitTs } from "./key.js";
 import { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";
+import { writeBatchBuild } from "./write_batch.js";
 
 /** Returns the twins working on `memory`. */
 export function bindTwins(memory: LinearMemory): KernelFunctions {
@@ -16,7 +19,11 @@ export function bindTwins(memory: LinearMemory): KernelFunctions {
     batchCommandsPlan: (params) => batchCommandsPlan(memory, params),
     batchCommandsCollect: (params) => batchCommandsCollect(memory, params),
     batchCommandsEncode: (params) => batchCommandsEncode(memory, params),
-    memcomparableEncode: (...args) => memcomparableEncode(memory, ...args),
+    crc64Pairs: (...args) => crc64Pairs(memory, ...args),
+    keyAppendTs: (...args) => keyAppendTs(memory, ...args),
+    keySplitTs: (...args) => keySplitTs(memory, ...args),
     memcomparableDecode: (...args) => memcomparableDecode(memory, ...args),
+    memcomparableEncode: (...args) => memcomparableEncode(memory, ...args),
+    writeBatchBuild: (...args) => writeBatchBuild(memory, ...args),
   };
 }
