@@ -56,6 +56,14 @@ export const ERROR_CODES = {
     cause: "A WebAssembly kernel cannot be loaded, or KERNEL names none.",
     remedy: "Run npm run asbuild, or set KERNEL=js.",
   },
+  "RUTILE:Log:File": {
+    cause: "The log file cannot be opened.",
+    remedy: "Make it writable, or choose another --log-file.",
+  },
+  "RUTILE:Start:ReadyFile": {
+    cause: "The ready file cannot be written.",
+    remedy: "Make its directory writable, or choose another --ready-file.",
+  },
 } as const satisfies Record<string, ErrorCodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

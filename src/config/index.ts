@@ -2,6 +2,17 @@ export { type LogLevel, type LogOptions, logOptions } from "./log.js";
 export { checkPd, PD_FIELDS, type PdConfig } from "./pd.js";
 export { configToJson, defaultsOf, printConfig } from "./print.js";
 export {
+  DATA_DIR_DEFAULT,
+  type Loaded,
+  type LoadResult,
+  loadConfig,
+  ROLE_FIELDS,
+  type Role,
+  START_FIELDS,
+  type StartConfig,
+  startDirs,
+} from "./roles.js";
+export {
   type Field,
   type Fields,
   formatAddress,

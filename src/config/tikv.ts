@@ -46,7 +46,7 @@ export const TIKV_FIELDS = {
     "10m",
     "How long a stop waits for requests in flight.",
   ),
-  "storage.data-dir": text("./rutile-data", "Directory of the data. TiKV's default is ./"),
+  "storage.data-dir": text("./rutile-data/store", "Directory of the store's data."),
   "storage.api-version": intOf(API_VERSIONS, 1, "1 = keys as they are; 2 = keyspaces, with TTL."),
   "storage.enable-ttl": bool(
     false,
