@@ -90,7 +90,8 @@ export const WRITE_BATCH_DELETE_RANGE = 0x0f;
  *   +0 u8 op (a WRITE_BATCH_ tag) · +1 u8 suffix length 0..12 · +2 u16 0
  *   +4 key pointer · +8 key length · +12 value pointer · +16 value length
  *   +20 suffix bytes, appended to the value of a put (TTL expiry, API V2 flags)
- * For a delete-range, value is the exclusive end; length 0 means the end of the key prefix.
+ * For a delete-range, value is the exclusive end, behind the key; length 0 means the end of the
+ * key prefix.
  */
 export const WRITE_ROW_BYTES = 32;
 export const WRITE_ROW_SUFFIX_LENGTH = 1;

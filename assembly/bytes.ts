@@ -67,3 +67,14 @@ export function storeVarint32(to: usize, value: u32): usize {
   store<u8>(to, value);
   return to + 1;
 }
+
+/** Returns whether string a sorts before string b, in unsigned byte order. */
+export function isBefore(a: usize, aLength: usize, b: usize, bLength: usize): bool {
+  const common = min<usize>(aLength, bLength);
+  for (let i: usize = 0; i < common; i++) {
+    const left = load<u8>(a + i);
+    const right = load<u8>(b + i);
+    if (left != right) return left < right;
+  }
+  return aLength < bLength;
+}

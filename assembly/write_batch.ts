@@ -21,7 +21,7 @@ import {
   WRITE_ROW_VALUE_PTR,
 } from "./abi";
 import { setErrItem, setNeeded, setOutEnd } from "./arena";
-import { copyBytes, storeVarint32, varint32Length } from "./bytes";
+import { copyBytes, isBefore, storeVarint32, varint32Length } from "./bytes";
 
 /** Stores the count of a batch that starts at `out` and ends at `to`. */
 function finish(out: usize, to: usize, count: i32): void {
@@ -72,11 +72,23 @@ function putSecond(
   return copyBytes(to, from, valueLength);
 }
 
+/** Whether a delete-range deletes anything; RocksDB fails the whole write, for good, if not. */
+function isRange(row: usize, prefixLength: usize): bool {
+  const endLength = <usize>load<u32>(row, WRITE_ROW_VALUE_LENGTH);
+  if (endLength == 0) return prefixLength > 0;
+  return isBefore(
+    <usize>load<u32>(row, WRITE_ROW_KEY_PTR),
+    <usize>load<u32>(row, WRITE_ROW_KEY_LENGTH),
+    <usize>load<u32>(row, WRITE_ROW_VALUE_PTR),
+    endLength,
+  );
+}
+
 /**
  * Builds one representation at `out` from `count` rows; every key gets `prefix` in front. Returns
  * rows done; what was built from them is complete in any case. OUT_FULL: header and first row do
  * not fit, HEADER_NEEDED says what they want. CORRUPT: unknown op, suffix too long, or a
- * delete-range without any end.
+ * delete-range that does not end behind its start.
  */
 export function writeBatchBuild(
   rows: usize,
@@ -101,7 +113,7 @@ export function writeBatchBuild(
     const known =
       op == WRITE_BATCH_PUT ||
       op == WRITE_BATCH_DELETE ||
-      (op == WRITE_BATCH_DELETE_RANGE && second > 0);
+      (op == WRITE_BATCH_DELETE_RANGE && isRange(row, prefixLength));
     if (!known || suffixLength > WRITE_ROW_SUFFIX_MAX) {
       setErrItem(item);
       finish(out, to, item);

@@ -45,7 +45,7 @@ export function setWriteRow(
  * Builds one WriteBatch representation at `out` from `count` rows; every key gets `prefix`.
  * Returns rows done: `[out, arena.outEnd)` is a complete batch of them. Fewer than count: the
  * output is full; OUT_FULL: not even the first row fits (`arena.needed` bytes would do); CORRUPT: row
- * `arena.errItem` has an unknown op, a suffix over WRITE_ROW_SUFFIX_MAX or an endless range.
+ * `arena.errItem` has an unknown op, a suffix over WRITE_ROW_SUFFIX_MAX or a range that is empty.
  */
 export function writeBatchBuild(
   kernels: Kernels,

@@ -36,6 +36,15 @@ import {
   placementArbitrary,
 } from "./support.js";
 
+/** Returns the same range with its ends in order, or one without an upper end. */
+function forwards(range: Change): Change {
+  const order = compareBytes(range.key, range.value);
+  if (order < 0) return range;
+  return order === 0
+    ? { ...range, value: new Uint8Array(0) }
+    : { ...range, key: range.value, value: range.key };
+}
+
 interface Change {
   readonly op: number;
   readonly key: Uint8Array;
@@ -43,17 +52,19 @@ interface Change {
   readonly suffix: Uint8Array;
 }
 
-const changeArbitrary: fc.Arbitrary<Change> = fc.record({
-  op: fc.constantFrom(
-    WRITE_BATCH_PUT,
-    WRITE_BATCH_PUT,
-    WRITE_BATCH_DELETE,
-    WRITE_BATCH_DELETE_RANGE,
-  ),
-  key: bytesArbitrary,
-  value: bytesArbitrary,
-  suffix: fc.uint8Array({ maxLength: 12 }),
-});
+const changeArbitrary: fc.Arbitrary<Change> = fc
+  .record({
+    op: fc.constantFrom(
+      WRITE_BATCH_PUT,
+      WRITE_BATCH_PUT,
+      WRITE_BATCH_DELETE,
+      WRITE_BATCH_DELETE_RANGE,
+    ),
+    key: bytesArbitrary,
+    value: bytesArbitrary,
+    suffix: fc.uint8Array({ maxLength: 12 }),
+  })
+  .map((change) => (change.op === WRITE_BATCH_DELETE_RANGE ? forwards(change) : change));
 const PREFIX = Uint8Array.of(0x64, 0x7a);
 const ROOMY: Placement = { inputOffset: 1, outputOffset: 3, chunk: 10_000, shortage: 0 };
 
@@ -187,17 +198,35 @@ test("unknown ops, long suffixes and endless ranges are refused; rows before the
     });
     assert.equal(seen, { code: CORRUPT, item: 1, records: 1 }, `bad change ${i}`);
   });
-  const endless = {
-    ...good,
-    op: WRITE_BATCH_DELETE_RANGE,
-    value: bytesOf(""),
-    suffix: bytesOf(""),
-  };
-  const seen = agree((functions, arena) => {
-    const rows = placeChanges(arena, [endless], 0);
-    return functions.writeBatchBuild(rows, 1, 0, 0, arena.output.start, arena.output.end);
-  });
-  assert.is(seen, CORRUPT);
+});
+
+test("a range that deletes nothing is refused", () => {
+  const ranges = [
+    ["", "", 0, CORRUPT],
+    ["61", "", 0, CORRUPT],
+    ["61", "61", 2, CORRUPT],
+    ["62", "61", 2, CORRUPT],
+    ["6100", "61", 2, CORRUPT],
+    ["61", "6100", 2, 1],
+    ["", "", 2, 1],
+    ["", "61", 0, 1],
+  ] as const;
+  for (const [key, value, prefixLength, code] of ranges) {
+    const range = {
+      op: WRITE_BATCH_DELETE_RANGE,
+      key: bytesOf(key),
+      value: bytesOf(value),
+      suffix: bytesOf(""),
+    };
+    const seen = agree((functions, arena) => {
+      const prefix = arena.input.reserve(PREFIX.length, 1);
+      arena.u8.set(PREFIX, prefix);
+      const rows = placeChanges(arena, [range], 0);
+      const { start, end } = arena.output;
+      return functions.writeBatchBuild(rows, 1, prefix, prefixLength, start, end);
+    });
+    assert.is(seen, code, `[${key}, ${value}) behind ${prefixLength} bytes`);
+  }
 });
 
 test("zero rows make an empty batch; lengths around varint steps and 4,096 rows agree", () => {

@@ -1,4 +1,5 @@
 /** Twin of assembly/write_batch.ts: a WriteBatch representation from a table of changes. */
+import { compareBytes } from "../../base/index.js";
 import {
   CORRUPT,
   HEADER_ERR_ITEM,
@@ -43,6 +44,16 @@ function copy(u8: Uint8Array, to: number, from: number, length: number): number 
   return to + length;
 }
 
+/** Whether a delete-range deletes anything; RocksDB fails the whole write, for good, if not. */
+function isRange({ u8, u32 }: LinearMemory, row: number, prefixLength: number): boolean {
+  const start = u32[(row + WRITE_ROW_KEY_PTR) >> 2] as number;
+  const startEnd = start + (u32[(row + WRITE_ROW_KEY_LENGTH) >> 2] as number);
+  const end = u32[(row + WRITE_ROW_VALUE_PTR) >> 2] as number;
+  const endLength = u32[(row + WRITE_ROW_VALUE_LENGTH) >> 2] as number;
+  if (endLength === 0) return prefixLength > 0;
+  return compareBytes(u8.subarray(start, startEnd), u8.subarray(end, end + endLength)) < 0;
+}
+
 /** Length of the second string of a row; -1 when the row is malformed. */
 function secondLength(memory: LinearMemory, row: number, prefixLength: number): number {
   const suffixLength = memory.u8[row + WRITE_ROW_SUFFIX_LENGTH] as number;
@@ -54,7 +65,7 @@ function secondLength(memory: LinearMemory, row: number, prefixLength: number): 
     case WRITE_BATCH_DELETE:
       return 0;
     case WRITE_BATCH_DELETE_RANGE:
-      return prefixLength + length === 0 ? -1 : prefixLength + length;
+      return isRange(memory, row, prefixLength) ? prefixLength + length : -1;
     default:
       return -1;
   }
