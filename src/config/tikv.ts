@@ -2,6 +2,7 @@
  * The configuration of a store: TiKV's keys and defaults, with the differences told in each doc.
  */
 import { totalmem } from "node:os";
+import { LIMIT_FIELDS } from "./limits.js";
 import { LOG_FIELDS } from "./log.js";
 import { API_VERSIONS, ENGINE_BINDINGS } from "./names.js";
 import {
@@ -23,6 +24,7 @@ import type { Validated } from "./validate.js";
 
 export const TIKV_FIELDS = {
   ...LOG_FIELDS,
+  ...LIMIT_FIELDS,
   "server.addr": address("127.0.0.1:20160", "Where gRPC listens; port 0 takes any free port."),
   "server.advertise-addr": address(
     "",
@@ -59,7 +61,7 @@ export const TIKV_FIELDS = {
     "How often a background pass deletes expired values.",
   ),
   "storage.reserve-space": size(
-    "0B",
+    "256MiB",
     "0B",
     "1PiB",
     "Free space to keep on the disk; writes are refused below it. TiKV's default is 5GB.",
@@ -78,6 +80,7 @@ export const TIKV_FIELDS = {
     "RocksDB's block cache; 0B = an eighth of the memory, at most 1GiB.",
   ),
   "rocksdb.defaultcf.write-buffer-size": size("128MiB", "64KiB", "16GiB", "One memtable."),
+  "raftstore.capacity": size("0B", "0B", "1PiB", "Data a store may hold; 0B = the whole disk."),
   "raftstore.raft-entry-max-size": size("8MiB", "1KiB", "1GiB", "Largest write."),
   "raftstore.pd-heartbeat-tick-interval": duration("1m", "10ms", "1d", "Region heartbeats to PD."),
   "raftstore.pd-store-heartbeat-tick-interval": duration("10s", "10ms", "1d", "Store heartbeats."),
