@@ -36,6 +36,10 @@ export const ERROR_CODES = {
     cause: "The operating system refused a file operation.",
     remedy: "Check the path, its owner, its permissions and the free space.",
   },
+  "RUTILE:Engine:Deadline": {
+    cause: "The worker of the npm RocksDB binding did not answer in time: a stuck disk, or a bug.",
+    remedy: "Check the disk and the machine's load, then restart the process.",
+  },
   "RUTILE:Engine:Busy": {
     cause: "More bytes of writes wait for the disk than may.",
     remedy: "Send less at once; check the disk's write latency.",

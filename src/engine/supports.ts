@@ -22,7 +22,7 @@ export const ENGINE_SUPPORTS: Readonly<Record<EngineBinding, EngineSupports>> = 
   rocksdb: {
     disk: true,
     snapshotConstantTime: false,
-    snapshotsMax: 64,
+    snapshotsMax: 256,
     approximateSize: true,
   },
   librocksdb: {

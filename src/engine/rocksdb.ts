@@ -1,0 +1,248 @@
+/**
+ * The engine over the npm `rocksdb` binding (RocksDB 6.17 prebuilt, no system library): the default
+ * where librocksdb is not installed. The binding is asynchronous with one handle a directory, so it
+ * lives in a worker; reads are synchronous through rocksdb_bridge.ts, writes are messages.
+ * Not here: the checks of the directory before it is opened (they are for all bindings). Hot path.
+ */
+import { createRequire } from "node:module";
+import { errorMessage, TikvError } from "../base/index.js";
+import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
+import { cfKey, cfUpperBound } from "./cf.js";
+import { lockedError, lockHolder } from "./lock_holder.js";
+import { OpenHandles } from "./open_handles.js";
+import { RocksdbBridge } from "./rocksdb_bridge.js";
+import {
+  FrameReader,
+  type NativeOpenOptions,
+  NOT_FOUND,
+  OP_APPROXIMATE_SIZE,
+  OP_GET_MANY,
+  OP_PROPERTY,
+  PIN_NONE,
+  ROCKSDB_BINDING,
+} from "./rocksdb_protocol.js";
+import { readMany, Snapshots } from "./rocksdb_snapshot.js";
+import { ENGINE_SUPPORTS } from "./supports.js";
+import type {
+  ArenaGet,
+  ArenaGetResult,
+  CfName,
+  Engine,
+  EngineOptions,
+  EngineStats,
+  KeyRange,
+  Snapshot,
+  WriteBatch,
+  WriteOptions,
+} from "./types.js";
+import { WriteBatchBuilder } from "./write_batch.js";
+import { WriteQueue } from "./write_queue.js";
+
+const DESCRIPTION = "rocksdb 6.17.3 (npm)";
+/** The binding takes sizes as u32. */
+const NATIVE_SIZE_MAX = 0xffff_ffff;
+/** Table files that stay open; the process limit is often 1,024, sockets need the rest. */
+const OPEN_FILES_MAX = 512;
+
+/** What tests change; the defaults are for production. */
+export interface RocksdbTuning {
+  /** Size of the shared area, bytes; larger frames cross in pieces. */
+  readonly areaBytes: number;
+  readonly readDeadlineMs: number;
+  readonly writeDeadlineMs: number;
+  /** Open snapshots at most; each may hold two native iterators. Beyond: RUTILE:Engine:Busy. */
+  readonly snapshotsMax: number;
+  readonly workerUrl: URL;
+}
+
+export const ROCKSDB_TUNING: RocksdbTuning = {
+  areaBytes: 1 << 20,
+  readDeadlineMs: 30_000,
+  writeDeadlineMs: 120_000,
+  snapshotsMax: ENGINE_SUPPORTS.rocksdb.snapshotsMax,
+  workerUrl: new URL("./rocksdb_worker.js", import.meta.url),
+};
+
+/**
+ * Opens a directory that exists. Errs with TikvError RUTILE:Engine:Locked, Corruption, Io, or
+ * Unavailable when the binding has no build for this platform.
+ */
+export async function openRocksdbEngine(
+  options: EngineOptions,
+  tuning: RocksdbTuning = ROCKSDB_TUNING,
+): Promise<Engine> {
+  loadBinding();
+  // The start-up checks must not read files that another process is writing.
+  if (lockHolder(options.path) !== undefined) throw lockedError(options.path);
+  const engine = new RocksdbEngine(options, tuning);
+  await engine.open({
+    createIfMissing: true,
+    cacheSize: Math.min(options.blockCacheBytes, NATIVE_SIZE_MAX),
+    writeBufferSize: Math.min(options.writeBufferBytes, NATIVE_SIZE_MAX),
+    maxOpenFiles: OPEN_FILES_MAX,
+  });
+  return engine;
+}
+
+/**
+ * Loads the binding on this thread too, where nothing uses it. It registers itself when the library
+ * is first mapped, and Node forgets that when the last thread that loaded it ends: without this, a
+ * directory could be opened once in the life of a process.
+ */
+function loadBinding(): void {
+  try {
+    createRequire(import.meta.url)(ROCKSDB_BINDING);
+  } catch (error) {
+    const text = `the npm rocksdb binding cannot be loaded: ${errorMessage(error)}`;
+    throw new TikvError("RUTILE:Engine:Unavailable", text, { cause: error });
+  }
+}
+
+class RocksdbEngine implements Engine {
+  readonly binding = "rocksdb";
+  readonly description = DESCRIPTION;
+  readonly path: string;
+  private readonly bridge: RocksdbBridge;
+  private readonly queue: WriteQueue;
+  private readonly handles = new OpenHandles();
+  private readonly snapshots: Snapshots;
+  private opening = true;
+
+  constructor(options: EngineOptions, tuning: RocksdbTuning) {
+    this.path = options.path;
+    this.bridge = new RocksdbBridge(tuning.workerUrl, {
+      ...tuning,
+      // An error of the opening is the caller's answer; it is not news for onFatal as well.
+      onFatal: (error) => (this.opening ? undefined : this.queue.fail(error)),
+    });
+    this.snapshots = new Snapshots(this.bridge, this.handles, tuning.snapshotsMax);
+    this.queue = new WriteQueue(
+      {
+        apply: (representation, sync) => this.apply(representation, sync),
+        syncLog: () => this.bridge.write(new Uint8Array(0), true, PIN_NONE),
+      },
+      options.onFatal,
+    );
+  }
+
+  async open(options: NativeOpenOptions): Promise<void> {
+    try {
+      await this.bridge.call({ kind: "open", path: this.path, options }, [], 0);
+    } catch (error) {
+      await this.bridge.abandon();
+      if (error instanceof TikvError && error.code === "RUTILE:Engine:Locked") {
+        throw lockedError(this.path, error);
+      }
+      throw error;
+    }
+    this.opening = false;
+  }
+
+  get(cf: CfName, key: Uint8Array): Uint8Array | undefined {
+    return this.multiGet(cf, [key])[0];
+  }
+
+  multiGet(cf: CfName, keys: readonly Uint8Array[]): (Uint8Array | undefined)[] {
+    this.handles.mustBeOpen();
+    return readMany(this.bridge, this.snapshots.frame, PIN_NONE, cf, keys);
+  }
+
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    this.handles.mustBeOpen();
+    checkArenaGet(request);
+    const { memory, count, keyTable } = request;
+    if (count === 0) return { done: 0, outUsedEnd: request.out };
+    const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    const frame = this.snapshots.frame.start().u32(OP_GET_MANY).u32(PIN_NONE).u32(count);
+    for (let item = 0; item < count; item++) {
+      const row = keyTable + item * ARENA_ROW_BYTES;
+      const at = view.getUint32(row, true);
+      frame.sized(memory.subarray(at, at + view.getUint32(row + 4, true)));
+    }
+    return fillValues(request, view, new FrameReader(this.bridge.read(frame.frame())));
+  }
+
+  snapshot(): Snapshot {
+    this.handles.mustBeOpen();
+    return this.snapshots.take();
+  }
+
+  newWriteBatch(): WriteBatch {
+    return new WriteBatchBuilder();
+  }
+
+  write(batch: WriteBatch, options: WriteOptions): Promise<void> {
+    return this.queue.submit(batch.bytes(), options);
+  }
+
+  writeBytes(representation: Uint8Array, options: WriteOptions): Promise<void> {
+    return this.queue.submit(representation, options);
+  }
+
+  sync(): Promise<void> {
+    return this.queue.sync();
+  }
+
+  stats(): EngineStats {
+    return {
+      ...this.queue.stats(),
+      snapshotsOpen: this.handles.snapshots,
+      iteratorsOpen: this.handles.iterators,
+      sizeBytes: this.handles.closed ? 0 : this.property("rocksdb.total-sst-files-size"),
+    };
+  }
+
+  /** Table files only: what is in memtables does not count. */
+  approximateSize(cf: CfName, range: KeyRange): number {
+    this.handles.mustBeOpen();
+    const frame = this.snapshots.frame.start().u32(OP_APPROXIMATE_SIZE);
+    frame.sized(cfKey(cf, range.start)).sized(cfUpperBound(cf, range.end));
+    const answer = this.bridge.read(frame.frame()).slice();
+    return new Float64Array(answer.buffer, 0, 1)[0] as number;
+  }
+
+  compact(): Promise<void> {
+    this.handles.mustBeOpen();
+    return this.bridge.call({ kind: "compact" }, [], 0);
+  }
+
+  async close(): Promise<void> {
+    if (this.handles.closed) return;
+    this.handles.markClosed();
+    await this.queue.close();
+    await this.bridge.close();
+  }
+
+  private async apply(representation: Uint8Array, sync: boolean): Promise<void> {
+    const pin = this.snapshots.beforeWrite();
+    await this.bridge.write(representation, sync, pin);
+    this.snapshots.afterWrite();
+  }
+
+  private property(name: string): number {
+    const frame = this.snapshots.frame.start().u32(OP_PROPERTY);
+    frame.sized(new TextEncoder().encode(name));
+    const text = new TextDecoder().decode(this.bridge.read(frame.frame()).slice());
+    return text === "" ? 0 : Number(text);
+  }
+}
+
+/** Copies the values of an OP_GET_MANY answer into linear memory, as far as they fit. */
+function fillValues(request: ArenaGet, view: DataView, answer: FrameReader): ArenaGetResult {
+  const { memory, count, valueTable, outEnd } = request;
+  let end = request.out;
+  for (let item = 0; item < count; item++) {
+    const length = answer.u32();
+    const row = valueTable + item * ARENA_ROW_BYTES;
+    view.setUint32(row, end, true);
+    if (length === NOT_FOUND) {
+      view.setUint32(row + 4, ARENA_NOT_FOUND, true);
+      continue;
+    }
+    if (end + length > outEnd) return { done: item, outUsedEnd: end };
+    memory.set(answer.viewOf(length), end);
+    view.setUint32(row + 4, length, true);
+    end += length;
+  }
+  return { done: count, outUsedEnd: end };
+}
