@@ -17,6 +17,7 @@ const BINDING = process.env.RUTILE_ENGINE ?? "rocksdb";
 const CHECKS = 12;
 const KEYS_MANY = 100_000;
 const KEYS_FEW = 5_000;
+const WASM_KERNELS = ["batchCommandsDecode", "batchCommandsPlan", "batchCommandsEncode"];
 const BINARIES = join(ROOT, "build/interop");
 const CLIENTS = [
   { name: "current", modfile: "go.mod" },
@@ -35,9 +36,26 @@ async function checkClient(program: string, api: string, batch: boolean): Promis
     const result = await runChecks(program, args);
     assert.equal(result.failed, [], `${result.failed.join("\n")}\n${node.output()}`);
     assert.is(result.passed.length, CHECKS);
+    if (batch) await assertWasmServed(node.ready.status);
   } finally {
     assert.is(await node.stop(), 0, node.output());
   }
+}
+
+/** The batch path's kernels ran in WebAssembly under this client's load, and not as twins. */
+async function assertWasmServed(status: string): Promise<void> {
+  const metrics = await (await fetch(`http://${status}/metrics`)).text();
+  const calls = (kernel: string): number => {
+    const rows = metrics.matchAll(
+      new RegExp(`^kernel_calls_total\\{([^}]*kernel="${kernel}"[^}]*)\\} (\\d+)`, "gm"),
+    );
+    let sum = 0;
+    for (const [, labels, count] of rows) {
+      if (/impl="(wasm|simd)"/.test(labels as string)) sum += Number(count);
+    }
+    return sum;
+  };
+  for (const kernel of WASM_KERNELS) assert.ok(calls(kernel) > 0, `${kernel} ran in WASM`);
 }
 
 const present =
