@@ -1,5 +1,5 @@
 /** The project's own files and their imports, as the tidy tests see them: text, no compiler. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -9,6 +9,7 @@ const SKIPPED = new Set(["node_modules", "build", ".git", "coverage", "target"])
 /** Returns paths relative to the project root, sorted, of files below `folder` with an ending. */
 export function filesBelow(folder: string, ending: string): string[] {
   const found: string[] = [];
+  if (!existsSync(join(ROOT, folder))) return found;
   for (const entry of readdirSync(join(ROOT, folder), { withFileTypes: true })) {
     if (SKIPPED.has(entry.name)) continue;
     const path = join(folder, entry.name);
