@@ -1,0 +1,1 @@
+export { ID_ALLOC_STEP, type IdAllocation, IdAllocator } from "./allocator.js";

@@ -1,0 +1,8 @@
+export {
+  TSO_UPDATE_INTERVAL_MS,
+  TsoAllocator,
+  type TsoAllocatorMetrics,
+  type TsoAnswer,
+  type TsoEffects,
+} from "./allocator.js";
+export { composeTs, type Timestamp, TimestampOracle, TSO_SAVE_INTERVAL_MS } from "./oracle.js";
