@@ -16,6 +16,26 @@ export const ERROR_CODES = {
     cause: "Bytes in the engine do not have the expected format.",
     remedy: "The data is damaged or from another version; restore the store from its peers.",
   },
+  "KV:Codec:Io": {
+    cause: "Encoded bytes end too early.",
+    remedy: "The data is damaged or from another version; restore the store from its peers.",
+  },
+  "KV:Codec:BadPadding": {
+    cause: "A key is not in the memcomparable format.",
+    remedy: "The data is damaged or from another version; restore the store from its peers.",
+  },
+  "KV:Codec:KeyLength": {
+    cause: "A key is too short for its format.",
+    remedy: "The data is damaged or from another version; restore the store from its peers.",
+  },
+  "KV:Codec:ValueLength": {
+    cause: "A value is too short for the format of storage.api-version and enable-ttl.",
+    remedy: "Start with the settings that the data was written with.",
+  },
+  "KV:Codec:ValueMeta": {
+    cause: "A value has flags that this version does not know.",
+    remedy: "Start with the settings and the version that the data was written with.",
+  },
   "RUTILE:Engine:Locked": {
     cause: "Another process has the data directory open.",
     remedy: "Stop that process, or choose another --data-dir.",

@@ -4,14 +4,13 @@
  * Every method checks the context in TiKV's order before it touches data (region.ts in raftstore).
  */
 import type { Result } from "../base/index.js";
+import { API_VERSION, type ApiVersion } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
 import type { RegionError } from "../raftstore/index.js";
 
 export type { PeerInfo, RegionError, RegionInfo } from "../raftstore/index.js";
 
-/** kvrpcpb.APIVersion. */
-export const API_VERSION = { V1: 0, V1TTL: 1, V2: 2 } as const;
-export type ApiVersion = (typeof API_VERSION)[keyof typeof API_VERSION];
+export { API_VERSION, type ApiVersion };
 
 /** kvrpcpb.Context, the part that storage checks; absent fields are 0. */
 export interface RequestContext {
