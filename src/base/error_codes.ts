@@ -88,6 +88,30 @@ export const ERROR_CODES = {
     cause: "The ready file cannot be written.",
     remedy: "Make its directory writable, or choose another --ready-file.",
   },
+  "KV:Pd:ClusterBootstraped": {
+    cause: "PD already has a bootstrapped cluster.",
+    remedy: "Nothing to do: the store joins the cluster.",
+  },
+  "RUTILE:Store:ClusterMismatch": {
+    cause: "The data directory belongs to another cluster than PD.",
+    remedy: "Check --pd-endpoints; or start with an empty --data-dir to join this cluster.",
+  },
+  "RUTILE:Store:NotEmpty": {
+    cause: "The data directory holds data, but no store identity.",
+    remedy: "Choose an empty --data-dir, or restore the directory.",
+  },
+  "RUTILE:Store:ApiVersionSwitch": {
+    cause: "The data was written under another storage.api-version or storage.enable-ttl.",
+    remedy: "Set them as they were when the data was written, or use an empty --data-dir.",
+  },
+  "RUTILE:Store:Tombstone": {
+    cause: "This store was removed from the cluster; PD keeps its id as a tombstone.",
+    remedy: "Start with an empty --data-dir: the store joins under a new id.",
+  },
+  "RUTILE:Store:Refused": {
+    cause: "PD refused to register this store.",
+    remedy: "Read PD's words: another store may use this address or this data directory.",
+  },
 } as const satisfies Record<string, ErrorCodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -10,4 +10,3 @@ export * from "./nearest.js";
 export * from "./result.js";
 export * from "./size.js";
 export * from "./u64.js";
-export * from "./version.js";

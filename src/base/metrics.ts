@@ -41,3 +41,18 @@ export const NULL_METRICS: MetricsRegistry = {
   histogram: () => sink,
   onCollect: () => {},
 };
+
+/**
+ * Returns a function that brings `counter` up to a running total, for totals kept as plain numbers.
+ * A total must not shrink; the label set identifies it.
+ */
+export function totalOf(counter: Counter): (total: number, labels?: Labels) => void {
+  const seen = new Map<string, number>();
+  return (total, labels) => {
+    const key = labels === undefined ? "" : Object.values(labels).join("\u0000");
+    const growth = total - (seen.get(key) ?? 0);
+    if (growth <= 0) return;
+    seen.set(key, total);
+    counter.inc(growth, labels);
+  };
+}

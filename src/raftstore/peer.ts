@@ -1,0 +1,70 @@
+/**
+ * A replica of a region on this store. Until the Raft store lands it leads its region alone at the
+ * term on disk; role and term will then come from its RawNode.
+ */
+import { assert } from "../base/index.js";
+import type { PeerInfo, RegionInfo } from "./region.js";
+import type { PeerView } from "./request_check.js";
+
+export interface Flow {
+  readonly bytesWritten: number;
+  readonly keysWritten: number;
+  readonly bytesRead: number;
+  readonly keysRead: number;
+}
+
+/** What was read and written since the last `take`. */
+export class FlowCounter {
+  private now = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
+
+  written(keys: number, bytes: number): void {
+    this.now.keysWritten += keys;
+    this.now.bytesWritten += bytes;
+  }
+
+  read(keys: number, bytes: number): void {
+    this.now.keysRead += keys;
+    this.now.bytesRead += bytes;
+  }
+
+  take(): Flow {
+    const taken = this.now;
+    this.now = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
+    return taken;
+  }
+}
+
+export class Peer implements PeerView {
+  /** Flow for the region's heartbeat, and the same for the store's: they reset apart. */
+  readonly regionFlow = new FlowCounter();
+  readonly storeFlow = new FlowCounter();
+  readonly isLeader = true;
+
+  constructor(
+    readonly region: RegionInfo,
+    readonly self: PeerInfo,
+    readonly term: bigint,
+  ) {
+    assert(region.peers.length === 1, "without Raft, a region has one peer");
+  }
+
+  get peerId(): bigint {
+    return this.self.id;
+  }
+
+  get leader(): PeerInfo {
+    return this.self;
+  }
+
+  /** Counts what a request wrote. */
+  onWritten(keys: number, bytes: number): void {
+    this.regionFlow.written(keys, bytes);
+    this.storeFlow.written(keys, bytes);
+  }
+
+  /** Counts what a request read. */
+  onRead(keys: number, bytes: number): void {
+    this.regionFlow.read(keys, bytes);
+    this.storeFlow.read(keys, bytes);
+  }
+}
