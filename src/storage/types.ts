@@ -4,13 +4,12 @@
  * Every method checks the context in TiKV's order before it touches data (region.ts in raftstore).
  */
 import type { Result } from "../base/index.js";
-import { API_VERSION, type ApiVersion } from "../codec/index.js";
+import type { ApiVersion } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
 import type { RegionError } from "../raftstore/index.js";
 
+export { API_VERSION, type ApiVersion } from "../codec/index.js";
 export type { PeerInfo, RegionError, RegionInfo } from "../raftstore/index.js";
-
-export { API_VERSION, type ApiVersion };
 
 /** kvrpcpb.Context, the part that storage checks; absent fields are 0. */
 export interface RequestContext {

@@ -1,0 +1,102 @@
+/** Metrics of storage under TiKV's names. Counters are plain numbers, copied at scrape time. */
+import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
+import type { RawCommand } from "../raw/index.js";
+
+/** Counters that storage's code increments. */
+export class StorageMetrics {
+  readonly commands = new Map<RawCommand, number>();
+  readonly tooBusy = new Map<RawCommand | "batch", number>();
+  readonly keysRead = new Map<RawCommand, number>();
+  readonly ttlActions = new Map<TtlAction, number>();
+  ttlProcessedRegions = 0;
+  private readonly duration: Histogram;
+  private readonly latchWait: Histogram;
+
+  constructor(registry: MetricsRegistry) {
+    this.duration = registry.histogram({
+      name: "tikv_scheduler_command_duration_seconds",
+      help: "Time of a command in storage.",
+      labelNames: ["type"],
+    });
+    this.latchWait = registry.histogram({
+      name: "tikv_scheduler_latch_wait_duration_seconds",
+      help: "Time a command waited for its latches.",
+      labelNames: ["type"],
+    });
+  }
+
+  onCommand(type: RawCommand): void {
+    this.commands.set(type, (this.commands.get(type) ?? 0) + 1);
+  }
+
+  onTooBusy(type: RawCommand | "batch"): void {
+    this.tooBusy.set(type, (this.tooBusy.get(type) ?? 0) + 1);
+  }
+
+  onKeysRead(type: RawCommand, keys: number): void {
+    this.keysRead.set(type, (this.keysRead.get(type) ?? 0) + keys);
+  }
+
+  onTtlAction(type: TtlAction, count = 1): void {
+    this.ttlActions.set(type, (this.ttlActions.get(type) ?? 0) + count);
+  }
+
+  observeDuration(type: RawCommand, ms: number): void {
+    this.duration.observe(ms / 1000, { type });
+  }
+
+  observeLatchWait(type: RawCommand, ms: number): void {
+    this.latchWait.observe(ms / 1000, { type });
+  }
+}
+
+/** Labels of tikv_ttl_checker_actions: rounds, batches of deletes, keys removed, kept, failures. */
+export type TtlAction = "finish" | "delete" | "removed" | "changed" | "error";
+
+/** What a scrape reads beside the counters. */
+export interface StorageGauges {
+  readonly writingBytes: number;
+  readonly runningReads: number;
+  readonly ttlPollIntervalMs: number;
+}
+
+/** Registers the metrics that are copied at scrape time. */
+export function bindStorageMetrics(
+  registry: MetricsRegistry,
+  metrics: StorageMetrics,
+  gauges: () => StorageGauges,
+): void {
+  const byType = (name: string, help: string): ReturnType<typeof totalOf> =>
+    totalOf(registry.counter({ name, help, labelNames: ["type"] }));
+  const commands = byType("tikv_storage_command_total", "Commands received by storage.");
+  const tooBusy = byType("tikv_scheduler_too_busy_total", "Commands refused as too busy.");
+  const keysRead = byType("tikv_scheduler_kv_command_key_read_total", "Keys read by commands.");
+  const ttlActions = byType("tikv_ttl_checker_actions", "Actions of the TTL checker.");
+  const writingBytes = registry.gauge({
+    name: "tikv_scheduler_writing_bytes",
+    help: "Bytes of the writes under way.",
+  });
+  const running = registry.gauge({
+    name: "tikv_unified_read_pool_running_tasks",
+    help: "Long reads under way or waiting.",
+  });
+  const ttlInterval = registry.gauge({
+    name: "tikv_ttl_checker_poll_interval",
+    help: "Interval of the TTL checker, milliseconds.",
+  });
+  const ttlRegions = registry.gauge({
+    name: "tikv_ttl_checker_processed_regions",
+    help: "Regions processed in the current round of the TTL checker.",
+  });
+  registry.onCollect(() => {
+    const now = gauges();
+    writingBytes.set(now.writingBytes);
+    running.set(now.runningReads);
+    ttlInterval.set(now.ttlPollIntervalMs);
+    ttlRegions.set(metrics.ttlProcessedRegions);
+    for (const [type, total] of metrics.commands) commands(total, { type });
+    for (const [type, total] of metrics.tooBusy) tooBusy(total, { type });
+    for (const [type, total] of metrics.keysRead) keysRead(total, { type });
+    for (const [type, total] of metrics.ttlActions) ttlActions(total, { type });
+  });
+}

@@ -1,0 +1,67 @@
+/** Options of storage: TiKV's [storage], [raftstore] and [readpool] keys that raw commands need. */
+import { LIMITS } from "../base/index.js";
+import { API_VERSION, type ApiVersion } from "../codec/index.js";
+
+export interface StorageOptions {
+  /** storage.api-version with storage.enable-ttl; see `apiVersionOf`. */
+  readonly apiVersion: ApiVersion;
+  /** storage.max-key-size, bytes of a user key. */
+  readonly maxKeySizeBytes: number;
+  /** raftstore.raft-entry-max-size, bytes of one command. */
+  readonly raftEntryMaxSizeBytes: number;
+  /** storage.scheduler-pending-write-threshold, bytes in flight. */
+  readonly schedulerPendingWriteThresholdBytes: number;
+  /** storage.reserve-space, bytes; below half of it writes are refused with DiskFull. */
+  readonly reserveSpaceBytes: number;
+  /** storage.ttl-check-poll-interval, ms; 0 = never. Online. */
+  readonly ttlCheckPollIntervalMs: number;
+  /** readpool.unified.max-tasks-per-worker: long reads that may wait. */
+  readonly readPoolTasksMax: number;
+  /** Long reads that hold a snapshot and take turns. */
+  readonly readPoolActiveMax: number;
+  /** Bytes that the results of long reads under way may take together. */
+  readonly readPoolMemoryMaxBytes: number;
+  /** Bytes of one scan's result. */
+  readonly scanResponseMaxBytes: number;
+  /** How long long reads may hold the event loop in one turn, ms. */
+  readonly readSliceMs: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** TiKV's defaults; the last four bounds are ours: TiKV has a thread pool and no such bound. */
+export const STORAGE_DEFAULTS: StorageOptions = {
+  apiVersion: API_VERSION.V1,
+  maxKeySizeBytes: LIMITS.keySizeMaxBytes,
+  raftEntryMaxSizeBytes: LIMITS.raftEntrySizeMaxBytes,
+  schedulerPendingWriteThresholdBytes: 100 * MIB,
+  reserveSpaceBytes: 5 * 1024 * MIB,
+  ttlCheckPollIntervalMs: 12 * 3600 * 1000,
+  readPoolTasksMax: 2000,
+  // A guess: enough to hide no latency (there is one thread), few enough for the npm binding's
+  // bounded snapshots. tikv_scheduler_processing_read_duration_seconds would change it.
+  readPoolActiveMax: 8,
+  readPoolMemoryMaxBytes: 512 * MIB,
+  scanResponseMaxBytes: 256 * MIB,
+  readSliceMs: 2,
+};
+
+/** Returns the mode of storage.api-version (1 or 2) and storage.enable-ttl. */
+export function apiVersionOf(apiVersion: 1 | 2, enableTtl: boolean): ApiVersion {
+  if (apiVersion === 2) return API_VERSION.V2;
+  return enableTtl ? API_VERSION.V1TTL : API_VERSION.V1;
+}
+
+/** Returns what is wrong with a set of options, in TiKV's words where it has them. */
+export function validateStorage(options: StorageOptions): string[] {
+  const problems: string[] = [];
+  if (options.schedulerPendingWriteThresholdBytes < options.raftEntryMaxSizeBytes) {
+    problems.push(
+      "storage.scheduler-pending-write-threshold must not be less than raftstore.raft-entry-max-size",
+    );
+  }
+  if (options.scanResponseMaxBytes > options.readPoolMemoryMaxBytes) {
+    problems.push("one scan's result must fit into the memory of all scans");
+  }
+  return problems;
+}

@@ -1,0 +1,98 @@
+/**
+ * Starts a store: identity and first region (raftstore), then storage over it. Called by
+ * node/tikv_node.ts once the gRPC port is bound, since PD is told that port.
+ */
+import type { Clock, Logger, MetricsRegistry, TikvError } from "../base/index.js";
+import type { Engine } from "../engine/index.js";
+import type { Kernels } from "../kernel/index.js";
+import {
+  type BootstrapStep,
+  openStore,
+  type PdPort,
+  type RaftstoreOptions,
+  type RegionInfo,
+  realStatFs,
+  regionMeta,
+  type StatFs,
+} from "../raftstore/index.js";
+import type { StorageOptions } from "./options.js";
+import { LocalStorage } from "./storage.js";
+import type { Storage } from "./types.js";
+
+export interface StartOptions {
+  readonly raftstore: RaftstoreOptions;
+  readonly storage: StorageOptions;
+}
+
+export interface StartDeps {
+  /** Stays the caller's: it is closed after `stop`. */
+  readonly engine: Engine;
+  readonly pd: PdPort;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  /** Of this thread. */
+  readonly kernels: Kernels;
+  /** Aborted while PD is absent, it ends the start: the promise rejects with its reason. */
+  readonly signal: AbortSignal;
+  /** PD refuses this store while it runs (removed, other cluster): end the process with exit 1. */
+  readonly onFatal: (error: TikvError) => void;
+  /** For tests; the default asks the operating system. */
+  readonly statFs?: StatFs;
+  /** For tests that stop after a step. */
+  readonly onStep?: (step: BootstrapStep) => void;
+}
+
+export interface RunningStore {
+  readonly storeId: bigint;
+  readonly clusterId: bigint;
+  readonly storage: Storage;
+  /** Regions of this store, ordered by id. */
+  regions(): RegionInfo[];
+  /** The JSON of GET /region/{id}, or undefined for a region that is not here. */
+  regionMeta(id: bigint): unknown;
+  /** Answers requests under way, refuses new ones, ends heartbeats. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the store and its heartbeats; waits for PD as long as it is absent, with a log line every
+ * 5 s. Throws TikvError RUTILE:Store:* when the store may not join: print it and exit with 1.
+ */
+export async function startStore(options: StartOptions, deps: StartDeps): Promise<RunningStore> {
+  const store = await openStore(
+    {
+      ...options.raftstore,
+      apiVersion: options.storage.apiVersion,
+      reserveSpaceBytes: options.storage.reserveSpaceBytes,
+    },
+    { ...deps, statFs: deps.statFs ?? realStatFs },
+  );
+  const { engine, pd, clock, logger, metrics, kernels } = deps;
+  const storage = new LocalStorage(options.storage, {
+    engine,
+    store,
+    pd,
+    clock,
+    logger,
+    metrics,
+    kernels,
+  });
+  store.start();
+  storage.start();
+  let stopping: Promise<void> | undefined;
+  return {
+    storeId: store.storeId,
+    clusterId: store.clusterId,
+    storage,
+    regions: () => store.peers().map((peer) => peer.region),
+    regionMeta: (id) => {
+      const peer = store.peer(id);
+      return peer === undefined ? undefined : regionMeta(engine, peer);
+    },
+    stop: () => {
+      stopping ??= storage.stop().then(() => store.stop());
+      return stopping;
+    },
+  };
+}

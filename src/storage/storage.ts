@@ -1,0 +1,215 @@
+/**
+ * The facade that every RPC uses: raw commands with their checks, the batch path, and what acts on
+ * the whole store. Not here: gRPC (server/), regions (raftstore/), formats (raw/).
+ */
+import { assert, type Clock, idToNumber, type MetricsRegistry, ok } from "../base/index.js";
+import { dataKey, keyFromRaw } from "../codec/index.js";
+import type { ArenaGet, ArenaGetResult, CfName, Engine } from "../engine/index.js";
+import { CF_PREFIX } from "../engine/index.js";
+import type { Kernels } from "../kernel/index.js";
+import type { PdPort, Peer, Store } from "../raftstore/index.js";
+import { rawFormat } from "../raw/index.js";
+import { CausalTs } from "./causal_ts.js";
+import { checksumWith } from "./checksum.js";
+import { closingFailure, keyFailure } from "./errors.js";
+import { WriteQuota } from "./flow_control.js";
+import { LatchQueue } from "./latches.js";
+import { LocalKv } from "./local_kv.js";
+import { bindStorageMetrics, StorageMetrics } from "./metrics.js";
+import type { StorageOptions } from "./options.js";
+import { nowSeconds, type RawDeps } from "./raw_context.js";
+import { RawReads } from "./raw_read.js";
+import { RawWrites } from "./raw_write.js";
+import { ReadPool } from "./read_pool.js";
+import { TtlChecker } from "./ttl_checker.js";
+import type { ApiVersion, BatchPath, RawStorage, RegionView, Reply, Storage } from "./types.js";
+
+export interface StorageDeps {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly pd: PdPort;
+  readonly clock: Clock;
+  readonly metrics: MetricsRegistry;
+  readonly logger: ConstructorParameters<typeof TtlChecker>[1]["logger"];
+  readonly kernels: Kernels;
+}
+
+const SYNC = { sync: true } as const;
+const CF_NAMES: readonly string[] = ["default", "lock", "write"];
+
+/** Raw commands by RPC; each hands its arguments on. */
+function rawStorage(reads: RawReads, writes: RawWrites): RawStorage {
+  return {
+    get: (ctx, cf, key) => reads.get(ctx, cf, key),
+    batchGet: (ctx, cf, keys) => reads.batchGet(ctx, cf, keys),
+    getKeyTtl: (ctx, cf, key) => reads.getKeyTtl(ctx, cf, key),
+    put: (ctx, cf, pair, forCas) => writes.put(ctx, cf, [pair], { command: "raw_put", forCas }),
+    batchPut: (ctx, cf, pairs, forCas) =>
+      writes.put(ctx, cf, pairs, { command: "raw_batch_put", forCas }),
+    delete: (ctx, cf, key, forCas) =>
+      writes.delete(ctx, cf, [key], { command: "raw_delete", forCas }),
+    batchDelete: (ctx, cf, keys, forCas) =>
+      writes.delete(ctx, cf, keys, { command: "raw_batch_delete", forCas }),
+    deleteRange: (ctx, cf, startKey, endKey) => writes.deleteRange(ctx, cf, startKey, endKey),
+    scan: (ctx, cf, options) => reads.scan(ctx, cf, options),
+    batchScan: (ctx, cf, ranges, eachLimit, options) =>
+      reads.batchScan(ctx, cf, ranges, eachLimit, options),
+    compareAndSwap: (ctx, cf, key, previous, value, ttl, remove) =>
+      writes.compareAndSwap(ctx, cf, key, { previous, value, ttl, remove }),
+    checksum: (ctx, ranges) => reads.checksum(ctx, ranges),
+  };
+}
+
+/** The storage of one store. */
+export class LocalStorage implements Storage, BatchPath {
+  readonly raw: RawStorage;
+  readonly apiVersion: ApiVersion;
+  readonly keySizeMaxBytes: number;
+  readonly entrySizeMaxBytes: number;
+  readonly rawKeyPrefix: Uint8Array = Uint8Array.of(CF_PREFIX.default, 0x7a);
+  readonly ttlChecker: TtlChecker;
+  private readonly kv: LocalKv;
+  private readonly pool: ReadPool;
+  private readonly quota: WriteQuota;
+  private readonly metrics: StorageMetrics;
+  private readonly views = new Map<number, { readonly peer: Peer; readonly view: RegionView }>();
+  private closed = false;
+
+  constructor(
+    options: StorageOptions,
+    private readonly deps: StorageDeps,
+  ) {
+    const { engine, store, clock, logger, pd } = deps;
+    this.apiVersion = options.apiVersion;
+    this.keySizeMaxBytes = options.maxKeySizeBytes;
+    this.entrySizeMaxBytes = options.raftEntryMaxSizeBytes;
+    this.metrics = new StorageMetrics(deps.metrics);
+    this.quota = new WriteQuota(options.schedulerPendingWriteThresholdBytes);
+    this.kv = new LocalKv(options, engine, store, this.quota);
+    this.pool = new ReadPool(
+      {
+        activeMax: options.readPoolActiveMax,
+        tasksMax: options.readPoolTasksMax,
+        sliceMs: options.readSliceMs,
+        responseMaxBytes: options.scanResponseMaxBytes,
+        memoryMaxBytes: options.readPoolMemoryMaxBytes,
+      },
+      clock,
+    );
+    const format = rawFormat(options.apiVersion);
+    const latches = new LatchQueue();
+    const raw: RawDeps = { format, options, kv: this.kv, clock, metrics: this.metrics };
+    const reads = new RawReads(raw, this.pool, checksumWith(deps.kernels));
+    this.raw = rawStorage(reads, new RawWrites(raw, latches, new CausalTs(pd)));
+    this.ttlChecker = new TtlChecker(options.ttlCheckPollIntervalMs, {
+      format,
+      engine,
+      kv: this.kv,
+      latches,
+      clock,
+      logger,
+      metrics: this.metrics,
+      peers: () => store.peers(),
+    });
+    bindStorageMetrics(deps.metrics, this.metrics, () => ({
+      writingBytes: this.quota.usedBytes,
+      runningReads: this.pool.running,
+      ttlPollIntervalMs: options.ttlCheckPollIntervalMs,
+    }));
+  }
+
+  get batch(): BatchPath {
+    return this;
+  }
+
+  get clusterId(): bigint {
+    return this.deps.store.clusterId;
+  }
+
+  get storeId(): bigint {
+    return this.deps.store.storeId;
+  }
+
+  cfOf(name: string): CfName | undefined {
+    if (name === "") return "default";
+    return CF_NAMES.includes(name) ? (name as CfName) : undefined;
+  }
+
+  region(id: number): RegionView | undefined {
+    if (this.closed) return undefined;
+    const peer = this.deps.store.peer(BigInt(id));
+    if (peer === undefined || !peer.isLeader) return undefined;
+    const known = this.views.get(id);
+    if (known !== undefined && known.peer === peer) return known.view;
+    const view = viewOf(peer);
+    this.views.set(id, { peer, view });
+    return view;
+  }
+
+  nowSeconds(): number {
+    return nowSeconds(this.deps.clock);
+  }
+
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    const result = this.deps.engine.multiGetArena(request);
+    this.metrics.onKeysRead("raw_get", result.done);
+    const [peer] = this.deps.store.peers();
+    peer?.onRead(result.done, result.outUsedEnd - request.out);
+    return result;
+  }
+
+  async writeBytes(representation: Uint8Array): Promise<Reply<void>> {
+    const reply = await this.kv.writeBytes(representation);
+    if (!reply.ok && reply.error.type === "region" && reply.error.error.kind === "serverIsBusy") {
+      this.metrics.onTooBusy("batch");
+    }
+    return reply;
+  }
+
+  /**
+   * As TiKV, whatever the API version: the bounds are taken as user keys of transactions, that is,
+   * encoded. Raw V1 data between them is deleted by its bytes.
+   */
+  async unsafeDestroyRange(startKey: Uint8Array, endKey: Uint8Array): Promise<Reply<void>> {
+    if (this.closed) return closingFailure();
+    if (startKey.length === 0 || endKey.length === 0) {
+      return keyFailure("unsafe destroy range needs a start key and an end key");
+    }
+    const start = dataKey(keyFromRaw(startKey));
+    const end = dataKey(keyFromRaw(endKey));
+    if (Buffer.compare(start, end) >= 0) return ok(undefined);
+    const { engine } = this.deps;
+    const batch = engine.newWriteBatch();
+    for (const cf of ["default", "lock", "write"] as const) batch.deleteRange(cf, start, end);
+    await engine.write(batch, SYNC);
+    return ok(undefined);
+  }
+
+  /** Starts the background passes. */
+  start(): void {
+    assert(!this.closed, "a stopped storage does not start again");
+    this.ttlChecker.start();
+  }
+
+  /** Refuses new requests ("TiKV is Closing") and resolves when those under way are answered. */
+  async stop(): Promise<void> {
+    this.closed = true;
+    await this.ttlChecker.stop();
+    await this.pool.stop();
+    await this.kv.stop();
+  }
+}
+
+function viewOf(peer: Peer): RegionView {
+  const { region } = peer;
+  return {
+    id: idToNumber(region.id),
+    confVer: idToNumber(region.confVer),
+    version: idToNumber(region.version),
+    peerId: idToNumber(peer.peerId),
+    storeId: idToNumber(peer.self.storeId),
+    term: idToNumber(peer.term),
+    startKey: region.startKey,
+    endKey: region.endKey,
+  };
+}

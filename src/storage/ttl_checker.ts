@@ -1,0 +1,155 @@
+/**
+ * The background pass over raw data with a TTL: removes what is expired, which reads no longer
+ * show. In V2 it also removes versions below the newest, and tombstones with what they cover.
+ *
+ * A key is removed only if it still holds the value that was found: the pass takes the key's latch
+ * and a moment without writes under way (`exclusive`), reads again, and submits the delete before
+ * any later write. Without that, a put between read and delete would be lost. V2 needs no such
+ * care: a version is never overwritten.
+ *
+ * Bounded: one slice of keys at a time, then the event loop gets its turn.
+ * Source of the config and metrics: tikv src/server/ttl/ttl_checker.rs (which compacts files).
+ */
+import { type Clock, equalBytes, type Logger, nextKey } from "../base/index.js";
+import { dataKey } from "../codec/index.js";
+import type { Engine, WriteBatch } from "../engine/index.js";
+import type { Peer } from "../raftstore/index.js";
+import { type RawFormat, removable } from "../raw/index.js";
+import type { LatchQueue } from "./latches.js";
+import type { LocalKv } from "./local_kv.js";
+import type { StorageMetrics } from "./metrics.js";
+import { nowSeconds } from "./raw_context.js";
+
+const SLICE_KEYS = 256;
+const SLICE_BYTES = 256 * 1024;
+const NO_SYNC = { sync: false } as const;
+const NO_KEY = new Uint8Array(0);
+
+export interface TtlCheckerDeps {
+  readonly format: RawFormat;
+  readonly engine: Engine;
+  readonly kv: LocalKv;
+  readonly latches: LatchQueue;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: StorageMetrics;
+  peers(): readonly Peer[];
+}
+
+interface Found {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+export class TtlChecker {
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  private round: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly intervalMs: number,
+    private readonly deps: TtlCheckerDeps,
+  ) {}
+
+  /** Runs a round after each interval; none for 0 or for data without TTL. */
+  start(): void {
+    if (this.intervalMs === 0 || !this.deps.format.ttlEnabled || this.stopped) return;
+    this.timer = setTimeout(() => {
+      this.round = this.runOnce()
+        .catch((error: unknown) => {
+          this.deps.metrics.onTtlAction("error");
+          this.deps.logger.error("ttl checker failed", {}, error);
+        })
+        .then(() => this.start());
+    }, this.intervalMs);
+    this.timer.unref();
+  }
+
+  /** Resolves when no round is under way and none will follow. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.round;
+  }
+
+  /** Passes over all regions that this store leads. */
+  async runOnce(): Promise<void> {
+    const { metrics, peers } = this.deps;
+    metrics.ttlProcessedRegions = 0;
+    for (const peer of peers()) {
+      if (peer.isLeader) await this.checkRegion(peer);
+      metrics.ttlProcessedRegions++;
+    }
+    metrics.onTtlAction("finish");
+  }
+
+  private async checkRegion(peer: Peer): Promise<void> {
+    let from: Uint8Array | undefined = peer.region.startKey;
+    let before: Uint8Array | undefined;
+    while (from !== undefined && !this.stopped) {
+      const { dead, last, ended } = this.readSlice(peer, from, before);
+      if (this.deps.format.versioned) await this.removeVersions(dead);
+      else await this.removeIfUnchanged(dead);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      before = last;
+      from = ended || last === undefined ? undefined : nextKey(last);
+    }
+  }
+
+  private readSlice(
+    peer: Peer,
+    from: Uint8Array,
+    before: Uint8Array | undefined,
+  ): { dead: Found[]; last: Uint8Array | undefined; ended: boolean } {
+    const { format, kv, clock } = this.deps;
+    const snapshot = kv.snapshot(peer);
+    const cursor = snapshot.cursor("default", from, NO_KEY, false);
+    try {
+      cursor.seekToFirst();
+      const { keys, values } = cursor.take(SLICE_KEYS, SLICE_BYTES);
+      const ended = !cursor.valid;
+      const slice = { keys, values, before, ended };
+      const dead = removable(format, slice, nowSeconds(clock)).map((i) => ({
+        key: keys[i] as Uint8Array,
+        value: values[i] as Uint8Array,
+      }));
+      return { dead, last: keys[keys.length - 1], ended };
+    } finally {
+      cursor.close();
+      snapshot.close();
+    }
+  }
+
+  private async removeIfUnchanged(found: readonly Found[]): Promise<void> {
+    if (found.length === 0) return;
+    const { latches, kv, engine, metrics } = this.deps;
+    const keys = found.map((one) => one.key);
+    await latches.with(keys, () =>
+      kv.exclusive(() => {
+        const batch = engine.newWriteBatch();
+        const current = kv.latest().multiGet("default", keys);
+        current.forEach((value, i) => {
+          const { key, value: expected } = found[i] as Found;
+          if (value !== undefined && equalBytes(value, expected))
+            batch.delete("default", dataKey(key));
+        });
+        metrics.onTtlAction("changed", found.length - batch.count);
+        return this.submit(batch);
+      }),
+    );
+  }
+
+  private async removeVersions(found: readonly Found[]): Promise<void> {
+    const batch = this.deps.engine.newWriteBatch();
+    for (const { key } of found) batch.delete("default", dataKey(key));
+    await this.submit(batch);
+  }
+
+  /** Not synced: what a crash brings back, the next round removes again. */
+  private async submit(batch: WriteBatch): Promise<void> {
+    if (batch.count === 0) return;
+    this.deps.metrics.onTtlAction("delete");
+    this.deps.metrics.onTtlAction("removed", batch.count);
+    await this.deps.engine.write(batch, NO_SYNC);
+  }
+}
