@@ -1,0 +1,6 @@
+export {
+  listenStatus,
+  type StatusOptions,
+  type StatusServer,
+  type StatusSources,
+} from "./http.js";
