@@ -93,7 +93,7 @@ function rolesOf(cmd: u32): u32 {
     case 13: return 0x00004210;
     case 14: return 0x00004710;
     case 15: return 0x06543210;
-    case 16: return 0x09654810;
+    case 16: return 0x09604810;
     case 17: return 0x00064210;
     case 18: return 0x00064710;
     case 19: return 0x3c4b5210;

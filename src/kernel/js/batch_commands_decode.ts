@@ -96,7 +96,7 @@ function rolesOf(cmd: number): number {
     case 15:
       return 0x06543210;
     case 16:
-      return 0x09654810;
+      return 0x09604810;
     case 17:
       return 0x00064210;
     case 18:

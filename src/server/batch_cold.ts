@@ -1,0 +1,72 @@
+/**
+ * The cold path of BatchCommands: one request at a time through the same entries as unary calls.
+ * It owns a copy of the request's bytes, so it may outlive the turn.
+ */
+
+import { CMD_EMPTY } from "../kernel/index.js";
+import { tikvpb } from "../pb/index.js";
+import type { BatchStream } from "./batch_stream.js";
+import { unsupportedBody } from "./batch_unsupported.js";
+import { type GrpcStatus, invalidArgument } from "./grpc_status.js";
+import type { Health } from "./health.js";
+import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
+
+const CMD_GET_HEALTH_FEEDBACK = 39;
+
+/** Echoes test_id; `delay_time` is a test aid of TiKV's and is not waited for. */
+function emptyBody(request: Uint8Array): Uint8Array | GrpcStatus {
+  try {
+    const { testId } = tikvpb.BatchCommandsEmptyRequest.decode(request);
+    return tikvpb.BatchCommandsEmptyResponse.encode({ testId }).finish();
+  } catch {
+    return invalidArgument("cannot decode the request: BatchCommandsEmptyRequest");
+  }
+}
+
+export class ColdPath {
+  readonly #context: RpcContext;
+  readonly #health: Health;
+  readonly #rpcs = new Map<number, Rpc>();
+  /** Whether a client asked for health feedback since the last turn's messages. */
+  feedbackWanted = false;
+
+  constructor(context: RpcContext, health: Health, rpcs: readonly Rpc[]) {
+    this.#context = context;
+    this.#health = health;
+    for (const rpc of rpcs) if (rpc.cmd !== 0) this.#rpcs.set(rpc.cmd, rpc);
+  }
+
+  /**
+   * Serves one request of `stream`; its answer becomes a completion, now or later. A status ends
+   * the stream, as in TiKV. `body` belongs to the call from here on.
+   */
+  dispatch(
+    stream: BatchStream,
+    idLow: number,
+    idHigh: number,
+    cmd: number,
+    body: Uint8Array,
+  ): void {
+    const finish = (served: Served | undefined): void => {
+      if (served !== undefined && isStatus(served)) {
+        stream.fail(served);
+        // A closed stream drops the answer, but it counts as given.
+        stream.complete({ idLow, idHigh, cmd, body: undefined });
+      } else stream.complete({ idLow, idHigh, cmd, body: served });
+    };
+    const served = this.#serve(cmd, body);
+    if (served instanceof Promise) void served.then(finish);
+    else finish(served);
+  }
+
+  #serve(cmd: number, body: Uint8Array): Served | undefined | Promise<Served> {
+    if (cmd === 0) return undefined;
+    if (cmd === CMD_EMPTY) return emptyBody(body);
+    if (cmd === CMD_GET_HEALTH_FEEDBACK) {
+      this.feedbackWanted = true;
+      return this.#health.feedbackBody();
+    }
+    const rpc = this.#rpcs.get(cmd);
+    return rpc === undefined ? unsupportedBody(cmd) : rpc.serve(this.#context, body);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * The store's gRPC server: services, limits, start and ordered stop. It listens through a front
+ * that tells protocols apart, so that a wrong one is closed with a clear log line.
+ */
+import {
+  type ServerOptions as GrpcOptions,
+  Server,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { Clock, Logger, MetricsRegistry } from "../base/index.js";
+import type { Kernels } from "../kernel/index.js";
+import { type GrpcInjector, grpcInjector, listenFront } from "../net/index.js";
+import { type MethodName, methodsOf, serviceDefinition } from "../pb/index.js";
+import type { Storage } from "../storage/index.js";
+import { BatchCommands } from "./batch_commands.js";
+import { internal } from "./grpc_status.js";
+import { Health } from "./health.js";
+import { type BatchCounters, newBatchCounters, registerServerMetrics } from "./metrics.js";
+import type { ServerOptions } from "./options.js";
+import { TIKV_RPCS, unaryHandlers } from "./tikv_service.js";
+
+export interface ServerDeps {
+  readonly storage: Storage;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  readonly clock: Clock;
+  /** The kernels of this thread. */
+  readonly kernels: Kernels;
+}
+
+export interface TikvServer {
+  /** "host:port" that is really bound. */
+  readonly address: string;
+  readonly port: number;
+  readonly counters: Readonly<BatchCounters>;
+  /**
+   * Answers NOT_SERVING, takes no new connections, lets requests finish for at most `drainMs`,
+   * then cuts what is left. Idempotent.
+   */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** The methods whose handlers take and give bytes: all of tikvpb.Tikv. */
+const RAW_METHODS = Object.keys(methodsOf("tikvpb.Tikv")) as MethodName<"tikvpb.Tikv">[];
+
+function grpcOptions(options: ServerOptions): GrpcOptions {
+  return {
+    "grpc.max_concurrent_streams": options.concurrentStreams,
+    "grpc.max_receive_message_length": options.receiveMessageMaxBytes,
+    "grpc.max_send_message_length": -1,
+    "grpc.keepalive_time_ms": options.keepaliveTimeMs,
+    "grpc.keepalive_timeout_ms": options.keepaliveTimeoutMs,
+    // Channelz keeps counters and a log for every connection; metrics do that job here.
+    "grpc.enable_channelz": 0,
+  };
+}
+
+/** BatchCommands is taken over by its interceptor; grpc-js only needs to know the method. */
+const BATCH_HANDLER: UntypedServiceImplementation = {
+  BatchCommands: (call: { emit(event: "error", status: object): void }) => {
+    call.emit("error", internal("BatchCommands was not taken over"));
+  },
+};
+
+/**
+ * Starts the server. Rejects with RUTILE:Net:AddressInUse or RUTILE:Net:Listen when the address
+ * cannot be bound.
+ */
+export async function startTikvServer(
+  options: ServerOptions,
+  deps: ServerDeps,
+): Promise<TikvServer> {
+  const { storage, logger, clock, kernels } = deps;
+  const counters = newBatchCounters();
+  const metrics = registerServerMetrics(deps.metrics, counters, kernels);
+  const health = new Health(storage.storeId, clock);
+  const context = { storage, logger };
+  const batch = new BatchCommands(options, {
+    context,
+    kernels,
+    clock,
+    logger,
+    health,
+    rpcs: TIKV_RPCS,
+    counters,
+    metrics,
+  });
+  const server = new Server({ ...grpcOptions(options), interceptors: [batch.interceptor] });
+  server.addService(serviceDefinition("tikvpb.Tikv", RAW_METHODS), {
+    ...unaryHandlers(TIKV_RPCS, { context, metrics, clock }),
+    ...BATCH_HANDLER,
+  });
+  server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
+  const injector = grpcInjector(server);
+  const front = await listenFront(options, { h2: (socket) => injector.inject(socket) }, deps);
+  let stopping: Promise<void> | undefined;
+  return {
+    address: `${front.host}:${front.port}`,
+    port: front.port,
+    counters,
+    stop(drainMs) {
+      stopping ??= stop(drainMs, { health, batch, injector, front });
+      return stopping;
+    },
+  };
+}
+
+interface Running {
+  readonly health: Health;
+  readonly batch: BatchCommands;
+  readonly injector: GrpcInjector;
+  readonly front: { stopListening(): Promise<void>; destroy(): Promise<void> };
+}
+
+async function stop(drainMs: number, running: Running): Promise<void> {
+  running.health.drain();
+  await running.front.stopListening();
+  running.batch.drain();
+  await running.injector.shutdown(drainMs);
+  running.batch.stop();
+  await running.front.destroy();
+}

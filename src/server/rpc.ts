@@ -1,0 +1,90 @@
+/**
+ * One served RPC as data: how its bytes become a call and the answer bytes again. The same entry
+ * serves unary calls and the cold path of BatchCommands.
+ */
+import { errorMessage, type Logger } from "../base/index.js";
+import { type kvrpcpb, type MethodName, type MethodOf, methodInfo } from "../pb/index.js";
+import type { Storage } from "../storage/index.js";
+import { isOtherCluster } from "./context.js";
+import { CLUSTER_ID_MISMATCH, type GrpcStatus, internal, invalidArgument } from "./grpc_status.js";
+
+/** The bytes of a response message, or the status that ends the call (or the batch stream). */
+export type Served = Uint8Array | GrpcStatus;
+
+/** What a handler may use. */
+export interface RpcContext {
+  readonly storage: Storage;
+  readonly logger: Logger;
+}
+
+export interface Rpc {
+  /** Name of the method in tikvpb.Tikv. */
+  readonly method: MethodName<"tikvpb.Tikv">;
+  /** Field number in the oneof of BatchCommands; 0 = unary only. */
+  readonly cmd: number;
+  /** Label value of tikv_grpc_msg_duration_seconds. */
+  readonly metric: string;
+  /**
+   * Decodes, calls, encodes. `bytes` may be referenced until the promise resolves. Never throws
+   * and never rejects: a failed decode is INVALID_ARGUMENT, a handler that throws INTERNAL.
+   */
+  serve(context: RpcContext, bytes: Uint8Array): Served | Promise<Served>;
+}
+
+/** Tells the two outcomes of `serve` apart. */
+export function isStatus(served: Served): served is GrpcStatus {
+  return !(served instanceof Uint8Array);
+}
+
+type Request<M extends MethodName<"tikvpb.Tikv">> = ReturnType<
+  MethodOf<"tikvpb.Tikv", M>["request"]["decode"]
+>;
+type Response<M extends MethodName<"tikvpb.Tikv">> = Parameters<
+  MethodOf<"tikvpb.Tikv", M>["response"]["encode"]
+>[0];
+
+interface Codecs {
+  readonly path: string;
+  readonly request: { decode(bytes: Uint8Array): unknown };
+  readonly response: { encode(message: object): { finish(): Uint8Array } };
+}
+
+function onThrown(context: RpcContext, path: string, error: unknown): GrpcStatus {
+  context.logger.error("request handler failed", { path }, error);
+  return internal("internal error, see the log of the store");
+}
+
+/** Returns the entry of `method`, whose handler takes and gives messages. */
+export function rpc<M extends MethodName<"tikvpb.Tikv">>(
+  method: M,
+  cmd: number,
+  metric: string,
+  handler: (storage: Storage, request: Request<M>) => Response<M> | Promise<Response<M>>,
+): Rpc {
+  const info = methodInfo("tikvpb.Tikv", method) as unknown as Codecs;
+  const call = handler as (storage: Storage, request: unknown) => object | Promise<object>;
+  const finish = (message: object): Uint8Array => info.response.encode(message).finish();
+  return {
+    method,
+    cmd,
+    metric,
+    serve(context, bytes) {
+      let request: { readonly context?: kvrpcpb.Context | null };
+      try {
+        request = info.request.decode(bytes) as typeof request;
+      } catch (error) {
+        return invalidArgument(`cannot decode the request: ${errorMessage(error)}`);
+      }
+      if (isOtherCluster(request.context ?? null, context.storage.clusterId)) {
+        return CLUSTER_ID_MISMATCH;
+      }
+      try {
+        const reply = call(context.storage, request);
+        if (!(reply instanceof Promise)) return finish(reply);
+        return reply.then(finish).catch((error) => onThrown(context, info.path, error));
+      } catch (error) {
+        return onThrown(context, info.path, error);
+      }
+    },
+  };
+}
