@@ -14,7 +14,12 @@ import {
   MAGIC,
 } from "./abi.js";
 import { Arena, type LinearMemory, linearMemory, PAGE_BYTES } from "./arena.js";
-import { KERNEL_NAMES, type KernelFunctions, newKernelCalls } from "./functions.js";
+import {
+  KERNEL_NAMES,
+  type KernelFunctions,
+  type KernelName,
+  newKernelCalls,
+} from "./functions.js";
 import { bindTwins } from "./js/index.js";
 import type { KernelBuild, Kernels } from "./kernels.js";
 
@@ -167,8 +172,18 @@ function instantiate(
   assert(memory.u32[HEADER_MAGIC >> 2] === MAGIC, "the kernels wrote their header");
   assert(memory.u32[HEADER_ABI_VERSION >> 2] === ABI_VERSION, "kernels and host have one ABI");
   assert((memory.u32[HEADER_STATIC_END >> 2] as number) <= HEADER_PTR, "statics end below header");
+  return { memory, wasm: functionsOf(exports) };
+}
+
+/**
+ * Returns the exports in an ordinary object. The exports object itself is in dictionary mode, which
+ * made a call cost 90 ns instead of a few (measured with keySplitTs on one item, Node 20).
+ */
+function functionsOf(exports: KernelFunctions): KernelFunctions {
+  const functions: Partial<Record<KernelName, unknown>> = {};
   for (const name of KERNEL_NAMES) {
     assert(typeof exports[name] === "function", `the build exports ${name}`);
+    functions[name] = exports[name];
   }
-  return { memory, wasm: exports };
+  return functions as KernelFunctions;
 }

@@ -15,15 +15,15 @@ import { writeBatchBuild } from "./write_batch.js";
 /** Returns the twins working on `memory`. */
 export function bindTwins(memory: LinearMemory): KernelFunctions {
   return {
-    batchCommandsDecode: (params) => batchCommandsDecode(memory, params),
-    batchCommandsPlan: (params) => batchCommandsPlan(memory, params),
-    batchCommandsCollect: (params) => batchCommandsCollect(memory, params),
-    batchCommandsEncode: (params) => batchCommandsEncode(memory, params),
-    crc64Pairs: (...args) => crc64Pairs(memory, ...args),
-    keyAppendTs: (...args) => keyAppendTs(memory, ...args),
-    keySplitTs: (...args) => keySplitTs(memory, ...args),
-    memcomparableDecode: (...args) => memcomparableDecode(memory, ...args),
-    memcomparableEncode: (...args) => memcomparableEncode(memory, ...args),
-    writeBatchBuild: (...args) => writeBatchBuild(memory, ...args),
+    batchCommandsDecode: batchCommandsDecode.bind(undefined, memory),
+    batchCommandsPlan: batchCommandsPlan.bind(undefined, memory),
+    batchCommandsCollect: batchCommandsCollect.bind(undefined, memory),
+    batchCommandsEncode: batchCommandsEncode.bind(undefined, memory),
+    crc64Pairs: crc64Pairs.bind(undefined, memory),
+    keyAppendTs: keyAppendTs.bind(undefined, memory),
+    keySplitTs: keySplitTs.bind(undefined, memory),
+    memcomparableDecode: memcomparableDecode.bind(undefined, memory),
+    memcomparableEncode: memcomparableEncode.bind(undefined, memory),
+    writeBatchBuild: writeBatchBuild.bind(undefined, memory),
   };
 }

@@ -1,0 +1,73 @@
+/**
+ * Runs benches: `npm run bench -- [area or area/name …] [--smoke]`. An area is a folder here; every
+ * file in it that exports `run` is a bench. Prints the machine, one table per area, then one JSON
+ * line per figure.
+ */
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { type BenchContext, type BenchModule, machine, type Report, tableOf } from "./harness.js";
+
+const ROOT = dirname(fileURLToPath(import.meta.url));
+
+interface BenchFile {
+  readonly area: string;
+  readonly name: string;
+  readonly path: string;
+}
+
+function findBenches(filters: readonly string[]): BenchFile[] {
+  const areas = readdirSync(ROOT, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return areas
+    .flatMap(({ name: area }) =>
+      readdirSync(join(ROOT, area))
+        .filter((file) => file.endsWith(".js"))
+        .sort()
+        .map((file) => ({ area, name: file.slice(0, -3), path: join(ROOT, area, file) })),
+    )
+    .filter(
+      ({ area, name }) =>
+        filters.length === 0 || filters.includes(area) || filters.includes(`${area}/${name}`),
+    );
+}
+
+function isBench(module: Partial<BenchModule>): module is BenchModule {
+  return typeof module.run === "function";
+}
+
+async function runArea(files: readonly BenchFile[], context: BenchContext): Promise<Report[]> {
+  const reports: Report[] = [];
+  for (const { path } of files) {
+    const module = (await import(pathToFileURL(path).href)) as Partial<BenchModule>;
+    if (isBench(module)) reports.push(...(await module.run(context)));
+  }
+  return reports;
+}
+
+async function main(): Promise<void> {
+  const args = process.argv.slice(2);
+  const mode = args.includes("--smoke") ? "smoke" : "real";
+  const unknown = args.filter((arg) => arg.startsWith("-") && arg !== "--smoke");
+  const files = findBenches(args.filter((arg) => !arg.startsWith("-")));
+  if (unknown.length > 0 || files.length === 0) {
+    const areas = [...new Set(findBenches([]).map(({ area }) => area))].join(", ");
+    console.error(`usage: bench [area | area/name …] [--smoke]; areas: ${areas}`);
+    process.exitCode = 2;
+    return;
+  }
+  console.log(`machine: ${machine()}`);
+  console.log(`mode: ${mode}; medians and 99th percentiles; ratios above 1 are better`);
+  let count = 0;
+  for (const area of new Set(files.map((file) => file.area))) {
+    const reports = await runArea(
+      files.filter((file) => file.area === area),
+      { mode },
+    );
+    count += reports.length;
+    console.log(`\n${area}\n${tableOf(reports)}\n`);
+    for (const report of reports) console.log(JSON.stringify({ area, mode, ...report }));
+  }
+  console.log(`${count} figures`);
+}
+
+await main();
