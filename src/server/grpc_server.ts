@@ -2,14 +2,15 @@
  * The store's gRPC server: services, limits, start and ordered stop. It listens through a front
  * that tells protocols apart, so that a wrong one is closed with a clear log line.
  */
+import type { Socket } from "node:net";
 import {
   type ServerOptions as GrpcOptions,
   Server,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import type { Clock, Logger, MetricsRegistry } from "../base/index.js";
+import { assert, type Clock, type Logger, type MetricsRegistry } from "../base/index.js";
 import type { Kernels } from "../kernel/index.js";
-import { type GrpcInjector, grpcInjector, listenFront } from "../net/index.js";
+import { type Front, type GrpcInjector, grpcInjector, listenFront } from "../net/index.js";
 import { type MethodName, methodsOf, serviceDefinition } from "../pb/index.js";
 import type { Storage } from "../storage/index.js";
 import { BatchCommands } from "./batch_commands.js";
@@ -19,13 +20,25 @@ import { type BatchCounters, newBatchCounters, registerServerMetrics } from "./m
 import type { ServerOptions } from "./options.js";
 import { TIKV_RPCS, unaryHandlers } from "./tikv_service.js";
 
-export interface ServerDeps {
-  readonly storage: Storage;
+export interface ListenDeps {
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
   /** The kernels of this thread. */
   readonly kernels: Kernels;
+}
+
+export interface ServerDeps extends ListenDeps {
+  readonly storage: Storage;
+}
+
+/** A bound port without a store behind it. */
+export interface TikvListener {
+  readonly port: number;
+  /** Serves from here on. Call once; until then connections are closed as if nobody listened. */
+  serve(storage: Storage): TikvServer;
+  /** Ends a listener that never served. */
+  close(): Promise<void>;
 }
 
 export interface TikvServer {
@@ -63,13 +76,49 @@ const BATCH_HANDLER: UntypedServiceImplementation = {
 };
 
 /**
- * Starts the server. Rejects with RUTILE:Net:AddressInUse or RUTILE:Net:Listen when the address
- * cannot be bound.
+ * Binds the port. A store does this first, because PD is told the port that is really bound, and
+ * storage exists only after PD has answered. Rejects with RUTILE:Net:AddressInUse or
+ * RUTILE:Net:Listen when the address cannot be bound.
  */
+export async function listenTikvServer(
+  options: ServerOptions,
+  deps: ListenDeps,
+): Promise<TikvListener> {
+  let injector: GrpcInjector | undefined;
+  const h2 = (socket: Socket): void => {
+    if (injector === undefined) socket.destroy();
+    else injector.inject(socket);
+  };
+  const front = await listenFront(options, { h2 }, deps);
+  return {
+    port: front.port,
+    serve(storage) {
+      assert(injector === undefined, "a listener serves one store");
+      const services = createServices(options, { ...deps, storage });
+      injector = services.injector;
+      return runningServer({ ...services, front });
+    },
+    close: () => front.destroy(),
+  };
+}
+
+/** Binds the port and serves at once; rejects as `listenTikvServer` does. */
 export async function startTikvServer(
   options: ServerOptions,
   deps: ServerDeps,
 ): Promise<TikvServer> {
+  const listener = await listenTikvServer(options, deps);
+  return listener.serve(deps.storage);
+}
+
+interface Services {
+  readonly health: Health;
+  readonly batch: BatchCommands;
+  readonly injector: GrpcInjector;
+  readonly counters: BatchCounters;
+}
+
+function createServices(options: ServerOptions, deps: ServerDeps): Services {
   const { storage, logger, clock, kernels } = deps;
   const counters = newBatchCounters();
   const metrics = registerServerMetrics(deps.metrics, counters, kernels);
@@ -91,25 +140,25 @@ export async function startTikvServer(
     ...BATCH_HANDLER,
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
-  const injector = grpcInjector(server);
-  const front = await listenFront(options, { h2: (socket) => injector.inject(socket) }, deps);
+  return { health, batch, injector: grpcInjector(server), counters };
+}
+
+function runningServer(running: Running): TikvServer {
+  const { front, counters } = running;
   let stopping: Promise<void> | undefined;
   return {
     address: `${front.host}:${front.port}`,
     port: front.port,
     counters,
     stop(drainMs) {
-      stopping ??= stop(drainMs, { health, batch, injector, front });
+      stopping ??= stop(drainMs, running);
       return stopping;
     },
   };
 }
 
-interface Running {
-  readonly health: Health;
-  readonly batch: BatchCommands;
-  readonly injector: GrpcInjector;
-  readonly front: { stopListening(): Promise<void>; destroy(): Promise<void> };
+interface Running extends Services {
+  readonly front: Front;
 }
 
 async function stop(drainMs: number, running: Running): Promise<void> {
