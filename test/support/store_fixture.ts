@@ -1,7 +1,7 @@
 /** A store over a memory engine and a fake PD, for unit tests. */
 import type { Clock, Logger } from "../../src/base/index.js";
-import { NULL_LOGGER, NULL_METRICS } from "../../src/base/index.js";
-import { type Engine, openEngine } from "../../src/engine/index.js";
+import { EMPTY_BYTES, NULL_LOGGER, NULL_METRICS, toHex } from "../../src/base/index.js";
+import { CF_NAMES, type Engine, openEngine } from "../../src/engine/index.js";
 import { loadKernels } from "../../src/kernel/index.js";
 import { RAFTSTORE_DEFAULTS, type RegionInfo } from "../../src/raftstore/index.js";
 import {
@@ -106,4 +106,19 @@ export function contextOf(region: RegionInfo, apiVersion: number): RequestContex
     apiVersion: apiVersion === 2 ? 2 : 0,
     keyspaceId: 0,
   };
+}
+
+/** Returns every record of an engine as "cf key value" in hex, by CF and key. */
+export function dumpEngine(engine: Engine): string[] {
+  const lines: string[] = [];
+  const snapshot = engine.snapshot();
+  for (const cf of CF_NAMES) {
+    const iter = snapshot.iterate(cf, { lower: EMPTY_BYTES, upper: EMPTY_BYTES });
+    for (let more = iter.seekToFirst(); more; more = iter.next()) {
+      lines.push(`${cf} ${toHex(iter.key())} ${toHex(iter.value())}`);
+    }
+    iter.close();
+  }
+  snapshot.close();
+  return lines;
 }
