@@ -28,6 +28,9 @@ export function memoryEngine(): Promise<Engine> {
   });
 }
 
+/** One set for the process, as a store has it. */
+const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
+
 export interface FixtureOptions {
   readonly storage?: Partial<StorageOptions>;
   readonly address?: string;
@@ -69,7 +72,7 @@ export async function startFixture(given: FixtureOptions = {}): Promise<Fixture>
       clock,
       logger: given.logger ?? NULL_LOGGER,
       metrics: NULL_METRICS,
-      kernels: loadKernels(),
+      kernels: KERNELS,
       signal: new AbortController().signal,
       onFatal: (error) => {
         throw error;
