@@ -2,6 +2,10 @@
  * Memcomparable bytes in batches: groups of 8 bytes padded with 0, each followed by a marker
  * 0xff - padding; the last group always has padding. Descending inverts every byte. Hot path.
  * Twin: src/kernel/js/memcomparable.ts. Source: tikv codec/src/byte.rs (the format).
+ *
+ * No vectors here on purpose: two groups a step by a shuffle took 6.8 ns instead of 5.2 ns a key of
+ * 24 bytes, and 60 instead of 47 ns for 256 bytes (Node 20, x86-64): its 16-byte stores straddle
+ * the 9-byte groups.
  */
 import {
   CORRUPT,

@@ -3,7 +3,11 @@ import { assert } from "../base/index.js";
 import { CRC_RESULT_BYTES, CRC_RESULT_BYTES_OFFSET } from "./abi.js";
 import { type Kernels, pick } from "./kernels.js";
 
-/** Set by bench/kernel/crc.ts. */
+/**
+ * Set by bench/kernel/crc.ts. In linear memory wasm wins from one item on
+ * (ns an item, Node 20, twin and wasm): 749 and 294 at 1 item of 116 bytes, 425 and
+ * 129 at 16.
+ */
 export const CRC_WASM_MIN_ITEMS = 1;
 
 export interface PairsChecksum {

@@ -2,7 +2,11 @@
 import { assert } from "../base/index.js";
 import { type Kernels, pick } from "./kernels.js";
 
-/** Set by bench/kernel/memcomparable.ts. */
+/**
+ * Set by bench/kernel/memcomparable.ts. In linear memory wasm wins from one item on
+ * (ns an item, Node 20, twin and wasm): encode 264 and 65 at 1 item, 118 and 9
+ * at 16; decode 299 and 115, 138 and 12.
+ */
 export const MEMCOMPARABLE_WASM_MIN_ITEMS = 1;
 
 /**

@@ -16,7 +16,11 @@ import type { LinearMemory } from "./arena.js";
 import { type Kernels, pick } from "./kernels.js";
 import type { KeyPrefix } from "./key.js";
 
-/** Set by bench/kernel/write_batch.ts. */
+/**
+ * Set by bench/kernel/write_batch.ts. In linear memory wasm wins from one item on
+ * (ns an item, Node 20, twin and wasm): 381 and 138 at 1 item, 187 and 39 at 16.
+ * From JavaScript arrays the builder of engine/write_batch.ts is faster.
+ */
 export const WRITE_BATCH_WASM_MIN_ITEMS = 1;
 
 /**
