@@ -1,5 +1,5 @@
 export { CF_PREFIX, cfKey, cfUpperBound } from "./cf.js";
-export { librocksdbPresent } from "./librocksdb.js";
+export { librocksdbPresent } from "./librocksdb_api.js";
 export { MemoryDisk, openMemoryEngine } from "./memory.js";
 export { openEngine } from "./open.js";
 export { ENGINE_SUPPORTS, type EngineSupports } from "./supports.js";

@@ -1,26 +1,29 @@
-/** Opens the engine that the configuration names. The only place that chooses a binding. */
-import { mkdirSync } from "node:fs";
-import { assert, errorMessage, TikvError } from "../base/index.js";
+/**
+ * Opens the engine that the configuration names. The only place that chooses a binding. The library
+ * of a binding is loaded only when it is chosen: a process with both RocksDBs loaded aborts.
+ */
+import { assert } from "../base/index.js";
+import { prepareDirectory } from "./format.js";
+import { openLibrocksdbEngine } from "./librocksdb.js";
+import { librocksdbPresent } from "./librocksdb_api.js";
 import { openMemoryEngine } from "./memory.js";
 import { openRocksdbEngine } from "./rocksdb.js";
-import type { Engine, EngineOptions } from "./types.js";
+import type { Engine, EngineBinding, EngineOptions } from "./types.js";
 
 /**
  * Returns an open engine. Creates the directory if it is missing.
  * Errs with TikvError: RUTILE:Engine:Locked, Corruption, Format, Unavailable or Io.
  */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  assert(options.path !== "" || options.binding === "memory", "an engine on disk has a directory");
-  if (options.binding === "memory") return openMemoryEngine(options.onFatal);
-  makeDirectory(options.path);
-  return openRocksdbEngine(options);
+  const binding = chooseBinding(options.binding);
+  if (binding === "memory") return openMemoryEngine(options.onFatal);
+  assert(options.path !== "", "an engine on disk has a directory");
+  prepareDirectory(options.path);
+  return binding === "librocksdb" ? openLibrocksdbEngine(options) : openRocksdbEngine(options);
 }
 
-function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true });
-  } catch (error) {
-    const text = `cannot create the data directory ${path}: ${errorMessage(error)}`;
-    throw new TikvError("RUTILE:Engine:Io", text, { cause: error });
-  }
+/** Returns the binding that "auto" stands for on this machine. */
+function chooseBinding(binding: EngineOptions["binding"]): EngineBinding {
+  if (binding !== "auto") return binding;
+  return librocksdbPresent() ? "librocksdb" : "rocksdb";
 }

@@ -1,6 +1,6 @@
 /**
  * Runs the engine suite on each binding, one a process.
- * @variants RUTILE_ENGINE=memory
+ * @variants RUTILE_ENGINE=memory,librocksdb,rocksdb
  */
 import { test } from "uvu";
 import { harnessOfEnvironment } from "../support/engine_harness.js";
