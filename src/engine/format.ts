@@ -8,16 +8,19 @@
  * PERSISTED: the file's name and both lines.
  */
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
   renameSync,
+  statSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { errorMessage, TikvError, VERSION } from "../base/index.js";
 
 export const FORMAT_FILE = "RUTILE_FORMAT";
@@ -35,7 +38,8 @@ export function prepareDirectory(path: string): void {
   let marker: string | undefined;
   let hasData: boolean;
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectory(path);
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
     hasData = existsSync(join(path, ROCKSDB_FILE));
     marker = readMarker(path);
     if (marker === undefined && !hasData) {
@@ -51,6 +55,23 @@ export function prepareDirectory(path: string): void {
     throw new TikvError("RUTILE:Engine:Format", text);
   }
   checkMarker(path, marker);
+}
+
+/**
+ * Creates a directory and its parents. Not by `recursive: true`: that never returns where a parent
+ * exists but refuses with ENOENT, as /proc does.
+ */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST" && statSync(path).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || parent === path || existsSync(parent)) throw error;
+    makeDirectory(parent);
+    mkdirSync(path);
+  }
 }
 
 function checkMarker(path: string, marker: string): void {

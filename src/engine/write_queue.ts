@@ -172,8 +172,12 @@ export class WriteQueue {
   }
 
   stats(): WriteQueueStats {
-    const { writes, batches, syncs, bytesWritten } = this;
-    return { writes, batches, syncs, bytesWritten };
+    return {
+      writes: this.writes,
+      batches: this.batches,
+      syncs: this.syncs,
+      bytesWritten: this.bytesWritten,
+    };
   }
 
   /** Stops the queue as if the port had failed: for a missed deadline of a bridge. */
