@@ -10,3 +10,4 @@ export * from "./nearest.js";
 export * from "./result.js";
 export * from "./size.js";
 export * from "./u64.js";
+export * from "./version.js";
