@@ -5,7 +5,7 @@
 import { LIMITS } from "../../base/index.js";
 import { type OracleStep, type Timestamp, TimestampOracle } from "./oracle.js";
 
-/** Milliseconds between ticks. Source: pd tso-update-physical-interval. */
+/** Default milliseconds between ticks (tso-update-physical-interval). */
 export const TSO_UPDATE_INTERVAL_MS = 50;
 /** Ticks after which a request that found no room is refused. Source: pd maxRetryCount. */
 const RETRY_TICKS_MAX = 10;
@@ -29,6 +29,13 @@ export interface TsoAllocatorMetrics {
   saves: number;
 }
 
+export interface TsoAllocatorOptions {
+  /** Requests that may wait; more are refused. */
+  readonly pendingMax: number;
+  /** Milliseconds of physical time that one save makes available. */
+  readonly saveIntervalMs: number;
+}
+
 interface Waiting<T> {
   readonly token: T;
   readonly count: number;
@@ -49,9 +56,10 @@ export class TsoAllocator<T> {
   private readonly waiting: Waiting<T>[] = [];
   private saving = false;
 
-  constructor(savedMs: number, pendingMax: number) {
-    this.oracle = new TimestampOracle(savedMs);
-    this.pendingMax = pendingMax;
+  /** `savedMs` is the end of the window persisted last, 0 if none. */
+  constructor(savedMs: number, options: TsoAllocatorOptions) {
+    this.oracle = new TimestampOracle(savedMs, options.saveIntervalMs);
+    this.pendingMax = options.pendingMax;
   }
 
   /** Asks for the first window. Requests wait until it is saved. */

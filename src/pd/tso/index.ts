@@ -2,6 +2,7 @@ export {
   TSO_UPDATE_INTERVAL_MS,
   TsoAllocator,
   type TsoAllocatorMetrics,
+  type TsoAllocatorOptions,
   type TsoAnswer,
   type TsoEffects,
 } from "./allocator.js";

@@ -8,7 +8,7 @@
  */
 import { assert, LIMITS } from "../../base/index.js";
 
-/** Milliseconds of physical time that one save makes available. */
+/** Default milliseconds of physical time that one save makes available (tso-save-interval). */
 export const TSO_SAVE_INTERVAL_MS = 5000;
 /** Differences up to this are not worth an update (updateTimestampGuard). */
 const GUARD_MS = 1;
@@ -34,12 +34,14 @@ export class TimestampOracle {
   private physical = 0;
   private logical = 0;
   private savedMs: number;
+  private readonly saveIntervalMs: number;
   private nextPhysical = 0;
   private synced = false;
 
   /** `savedMs` is the end of the window persisted last, 0 if none. */
-  constructor(savedMs: number) {
+  constructor(savedMs: number, saveIntervalMs: number) {
     this.savedMs = savedMs;
+    this.saveIntervalMs = saveIntervalMs;
   }
 
   /** Whether timestamps can be given. */
@@ -50,7 +52,7 @@ export class TimestampOracle {
   /** Starts above everything that earlier processes can have given. */
   sync(nowMs: number): OracleStep {
     this.nextPhysical = Math.max(Math.floor(nowMs), this.savedMs + GUARD_MS);
-    return { kind: "save", untilMs: this.nextPhysical + TSO_SAVE_INTERVAL_MS };
+    return { kind: "save", untilMs: this.nextPhysical + this.saveIntervalMs };
   }
 
   /** Follows the clock: forward to now, or one step when the logical part is half used. */
@@ -74,7 +76,7 @@ export class TimestampOracle {
     assert(this.synced, "an oracle is synced before it follows the clock");
     this.nextPhysical = physical;
     if (this.savedMs - this.nextPhysical <= GUARD_MS) {
-      return { kind: "save", untilMs: this.nextPhysical + TSO_SAVE_INTERVAL_MS };
+      return { kind: "save", untilMs: this.nextPhysical + this.saveIntervalMs };
     }
     this.publish();
     return { kind: "done" };

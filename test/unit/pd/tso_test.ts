@@ -28,7 +28,7 @@ class Driver {
 
   constructor(pendingMax = 100) {
     this.pendingMax = pendingMax;
-    this.allocator = new TsoAllocator(0, pendingMax);
+    this.allocator = this.make();
     this.absorb(this.allocator.start(this.nowMs));
   }
 
@@ -54,8 +54,13 @@ class Driver {
     if (saveReachedDisk && this.pendingSave !== undefined) this.persistedMs = this.pendingSave;
     this.pendingSave = undefined;
     this.tokenAnswered = this.tokenNext - 1;
-    this.allocator = new TsoAllocator(this.persistedMs, this.pendingMax);
+    this.allocator = this.make();
     this.absorb(this.allocator.start(this.nowMs));
+  }
+
+  private make(): TsoAllocator<number> {
+    const options = { pendingMax: this.pendingMax, saveIntervalMs: TSO_SAVE_INTERVAL_MS };
+    return new TsoAllocator(this.persistedMs, options);
   }
 
   private absorb(effects: TsoEffects<number>): void {

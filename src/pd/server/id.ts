@@ -1,0 +1,34 @@
+/** Drives the id allocator: saves a window before ids of it are given. The rules are in ../id. */
+import { IdAllocator } from "../id/index.js";
+import { type Kv, loadAllocId, saveAllocId } from "../storage/index.js";
+
+export class IdService {
+  private readonly allocator: IdAllocator;
+  private readonly kv: Kv;
+  private readonly clusterId: bigint;
+  /** Requests run one after the other: two must not save windows at once. */
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(kv: Kv, clusterId: bigint) {
+    this.kv = kv;
+    this.clusterId = clusterId;
+    this.allocator = new IdAllocator(loadAllocId(kv, clusterId));
+  }
+
+  /** Takes `count` (>= 1) consecutive ids; resolves with the largest, undefined if none is left. */
+  alloc(count: bigint): Promise<bigint | undefined> {
+    const next = this.last.then(() => this.allocNow(count));
+    this.last = next.catch(() => undefined);
+    return next;
+  }
+
+  private async allocNow(count: bigint): Promise<bigint | undefined> {
+    for (;;) {
+      const step = this.allocator.alloc(count);
+      if (step.kind === "ok") return step.last;
+      if (step.kind === "exhausted") return undefined;
+      await saveAllocId(this.kv, this.clusterId, step.end);
+      this.allocator.saved(step.end);
+    }
+  }
+}

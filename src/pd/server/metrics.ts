@@ -1,0 +1,75 @@
+/** PD's metrics under PD's names. */
+import type { Counter, Histogram, MetricsRegistry } from "../../base/index.js";
+import { type StoreStateName, storeStateName } from "../core/index.js";
+import type { RaftCluster } from "./cluster.js";
+import { PD_VERSION } from "./options.js";
+import type { TsoService } from "./tso.js";
+
+export interface PdMetrics {
+  readonly grpcHandled: Counter;
+  readonly grpcSeconds: Histogram;
+  readonly regionHeartbeats: Counter;
+}
+
+const STATES: readonly StoreStateName[] = ["Up", "Disconnected", "Down", "Offline", "Tombstone"];
+
+/** Registers the metrics of calls; those of state are bound by `bindStateMetrics`. */
+export function pdMetrics(registry: MetricsRegistry): PdMetrics {
+  return {
+    grpcHandled: registry.counter({
+      name: "grpc_server_handled_total",
+      help: "Calls completed, by service, method and status.",
+      labelNames: ["grpc_service", "grpc_method", "grpc_code"],
+    }),
+    grpcSeconds: registry.histogram({
+      name: "grpc_server_handling_seconds",
+      help: "Time from request to answer of unary calls.",
+      labelNames: ["grpc_service", "grpc_method"],
+    }),
+    regionHeartbeats: registry.counter({
+      name: "pd_scheduler_region_heartbeat",
+      help: "Region heartbeats, by outcome.",
+      labelNames: ["type", "status"],
+    }),
+  };
+}
+
+export interface StateMetricsDeps {
+  readonly cluster: RaftCluster;
+  readonly tso: TsoService;
+  readonly nowMs: () => number;
+  readonly downMs: number;
+}
+
+/** Copies state into gauges at each scrape. */
+export function bindStateMetrics(registry: MetricsRegistry, deps: StateMetricsDeps): void {
+  const gauge = (name: string, help: string, labelNames: readonly string[]) =>
+    registry.gauge({ name, help, labelNames });
+  const info = gauge("pd_server_info", "Version of this PD; the value is 1.", ["version"]);
+  const status = gauge("pd_cluster_status", "Stores by state, regions and leaders.", ["type"]);
+  const tsoEvents = registry.counter({
+    name: "pd_tso_events",
+    help: "Events of the timestamp oracle.",
+    labelNames: ["type"],
+  });
+  const seen = new Map<string, number>();
+  registry.onCollect(() => {
+    info.set(1, { version: PD_VERSION });
+    for (const [type, total] of Object.entries(deps.tso.metrics) as [string, number][]) {
+      tsoEvents.inc(total - (seen.get(type) ?? 0), { type });
+      seen.set(type, total);
+    }
+    const counts = new Map<StoreStateName, number>(STATES.map((state) => [state, 0]));
+    let leaders = 0;
+    for (const { meta } of deps.cluster.basic.getStores()) {
+      const state = storeStateName(meta, deps.nowMs(), deps.downMs);
+      counts.set(state, (counts.get(state) ?? 0) + 1);
+      leaders += deps.cluster.basic.storeLoad(meta.id).leaderCount;
+    }
+    for (const [state, count] of counts) {
+      status.set(count, { type: `store_${state.toLowerCase()}_count` });
+    }
+    status.set(deps.cluster.basic.regionCount, { type: "region_count" });
+    status.set(leaders, { type: "leader_count" });
+  });
+}

@@ -1,0 +1,198 @@
+/**
+ * Starts and stops an embedded PD. Order of start: engine, cluster id, cluster, first timestamp
+ * window, port; so nothing is answered before it can be answered rightly. Stop is the reverse.
+ */
+import type { RequestListener } from "node:http";
+import type { Clock, Logger, MetricsRegistry } from "../../base/index.js";
+import type { Engine, EngineOptions } from "../../engine/index.js";
+import type { ServiceName } from "../../pb/index.js";
+import { engineKv, type Kv, loadClusterId, saveClusterId } from "../storage/index.js";
+import { RaftCluster } from "./cluster.js";
+import { etcdCluster, etcdMaintenance } from "./etcd_service.js";
+import { type ClientPortServices, openClientPort } from "./front.js";
+import { pdHandlers } from "./grpc_service.js";
+import { healthHandlers } from "./health_service.js";
+import { httpApi } from "./http_api.js";
+import { durationText } from "./http_json.js";
+import { IdService } from "./id.js";
+import type { Json } from "./json.js";
+import { keyspaceHandlers } from "./keyspace_service.js";
+import { type Member, memberId } from "./member.js";
+import { bindStateMetrics, pdMetrics } from "./metrics.js";
+import { PD_VERSION, type PdOptions } from "./options.js";
+import { probeStore, type StoreProbe } from "./store_probe.js";
+import { pdStreams } from "./streams.js";
+import { TsoService } from "./tso.js";
+import { type Handlers, unaryService } from "./unary.js";
+
+export interface PdDeps {
+  /** engine/index.ts openEngine; tests bring their own. */
+  readonly openEngine: (options: EngineOptions) => Promise<Engine>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+  /** Text of /metrics; without it that path is 404. */
+  readonly metricsText?: () => Promise<string>;
+  /** Called once with a failed write: PD must not go on. */
+  readonly onFatal: (error: Error) => void;
+  /** Low 32 bits of a new cluster's id. */
+  readonly randomU32: () => number;
+  /** Asks the old address of a store that moves; the default asks over gRPC. */
+  readonly probe?: StoreProbe;
+}
+
+export interface Pd {
+  /** host:port as really bound. */
+  readonly address: string;
+  /** URLs that clients are told, with scheme. */
+  readonly clientUrls: readonly string[];
+  readonly clusterId: bigint;
+  /** The binding that opened, for people. */
+  readonly engine: string;
+  /** Finishes running calls for at most `limits.shutdownGraceMs`, then closes the data. */
+  stop(): Promise<void>;
+}
+
+const BLOCK_CACHE_BYTES = 8 * 1024 * 1024;
+const WRITE_BUFFER_BYTES = 4 * 1024 * 1024;
+
+/** Returns the id of this directory's cluster; a new one has the time in its high half, as PD's. */
+async function ownClusterId(kv: Kv, deps: PdDeps): Promise<bigint> {
+  const known = loadClusterId(kv);
+  if (known !== undefined) return known;
+  const seconds = BigInt(Math.floor(deps.clock.nowMs() / 1000));
+  const id = BigInt.asUintN(64, (seconds << 32n) | BigInt(deps.randomU32() >>> 0));
+  await saveClusterId(kv, id);
+  deps.logger.info("init cluster id", { cluster_id: id });
+  return id;
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function configJson(options: PdOptions, member: Member): Json {
+  return {
+    name: options.name,
+    "data-dir": options.dataDir,
+    "client-urls": member.clientUrls.join(","),
+    "advertise-client-urls": member.clientUrls.join(","),
+    "tso-save-interval": durationText(options.tsoSaveIntervalMs),
+    "tso-update-physical-interval": `${options.tsoUpdateIntervalMs}ms`,
+    schedule: { "max-store-down-time": durationText(options.maxStoreDownTimeMs) },
+    replication: { "max-replicas": options.maxReplicas, "location-labels": "" },
+    "cluster-version": PD_VERSION,
+  };
+}
+
+/**
+ * Starts a PD. Rejects with a TikvError: RUTILE:Engine:* or KV:Engine:Codec for the data directory,
+ * RUTILE:Net:* for the port; nothing stays open then.
+ */
+export async function startPd(options: PdOptions, deps: PdDeps): Promise<Pd> {
+  const engine = await deps.openEngine({
+    path: options.binding === "memory" ? "" : options.dataDir,
+    binding: options.binding,
+    blockCacheBytes: BLOCK_CACHE_BYTES,
+    writeBufferBytes: WRITE_BUFFER_BYTES,
+    onFatal: deps.onFatal,
+  });
+  try {
+    return await startOn(engine, options, deps);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+}
+
+/** What the services of one PD share. */
+interface Parts {
+  readonly cluster: RaftCluster;
+  readonly tso: TsoService;
+  readonly ids: IdService;
+  readonly member: () => Member;
+  readonly options: PdOptions;
+  readonly deps: PdDeps;
+}
+
+function grpcServices(parts: Parts): ClientPortServices["grpc"] {
+  const { cluster, member, options, deps } = parts;
+  const { clock, logger } = deps;
+  const metrics = pdMetrics(deps.metrics);
+  const etcd = { clusterId: cluster.id, member };
+  const pendingMax = options.limits.streamPendingMax;
+  const streams = pdStreams({ ...parts, logger, metrics, pendingMax });
+  const unary = <S extends ServiceName>(name: S, handlers: Handlers<S>) =>
+    [name, unaryService(name, handlers, { clock, logger, metrics })] as const;
+  const [pdName, pdUnary] = unary("pdpb.PD", pdHandlers(parts));
+  return [
+    [pdName, { ...pdUnary, ...streams }],
+    unary("keyspacepb.Keyspace", keyspaceHandlers(cluster)),
+    unary("etcdserverpb.Cluster", etcdCluster(etcd)),
+    unary("etcdserverpb.Maintenance", etcdMaintenance(etcd)),
+    unary("grpc.health.v1.Health", healthHandlers()),
+  ];
+}
+
+function httpListener({ cluster, member, options, deps }: Parts): RequestListener {
+  const nowMs = (): number => deps.clock.nowMs();
+  return httpApi({
+    cluster,
+    member,
+    nowMs,
+    startedSeconds: Math.floor(nowMs() / 1000),
+    maxStoreDownTimeMs: options.maxStoreDownTimeMs,
+    config: () => configJson(options, member()),
+    metricsText: deps.metricsText,
+    logger: deps.logger,
+  });
+}
+
+async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promise<Pd> {
+  const { clock, logger, onFatal } = deps;
+  const { limits } = options;
+  const kv = engineKv(engine);
+  const clusterId = await ownClusterId(kv, deps);
+  const cluster = new RaftCluster(
+    clusterId,
+    { maxReplicas: options.maxReplicas, probeTimeoutMs: limits.probeTimeoutMs },
+    { kv, clock, logger, onFatal, probe: deps.probe ?? probeStore },
+  );
+  const tso = new TsoService(
+    {
+      pendingMax: limits.tsoPendingMax,
+      saveIntervalMs: options.tsoSaveIntervalMs,
+      updateIntervalMs: options.tsoUpdateIntervalMs,
+    },
+    { kv, clusterId, clock, onFatal },
+  );
+  const id = memberId(clusterId, options.name);
+  let member: Member = { name: options.name, id, clientUrls: [], peerUrls: [] };
+  const ids = new IdService(kv, clusterId);
+  const parts: Parts = { cluster, tso, ids, member: () => member, options, deps };
+  const downMs = options.maxStoreDownTimeMs;
+  bindStateMetrics(deps.metrics, { cluster, tso, nowMs: () => clock.nowMs(), downMs });
+  await tso.start();
+  try {
+    const services = { grpc: grpcServices(parts), http: httpListener(parts) };
+    const frontDeps = { logger, clock, metrics: deps.metrics };
+    const port = await openClientPort(options, limits, services, frontDeps);
+    const address = hostPort(options.host, port.port);
+    const given = options.advertiseClientUrls;
+    const clientUrls = given.length > 0 ? given : [`http://${address}`];
+    const peers = options.advertisePeerUrls;
+    // Nothing can have been asked yet: connections are read in a later turn of the loop.
+    member = { ...member, clientUrls, peerUrls: peers.length > 0 ? peers : clientUrls };
+    logger.info("pd serves", { address, cluster_id: clusterId });
+    const stop = async (): Promise<void> => {
+      await port.stop();
+      await tso.stop();
+      // Writes in flight finish before the engine closes.
+      await engine.close();
+    };
+    return { address, clientUrls, clusterId, engine: engine.description, stop };
+  } catch (error) {
+    await tso.stop();
+    throw error;
+  }
+}

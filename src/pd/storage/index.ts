@@ -1,0 +1,4 @@
+export * from "./endpoint/cluster.js";
+export { keyPath } from "./endpoint/key_path.js";
+export * from "./endpoint/tso.js";
+export { engineKv, type Kv, type KvChange } from "./kv.js";
