@@ -1,4 +1,5 @@
 export { CF_PREFIX, cfKey, cfUpperBound } from "./cf.js";
+export { EngineFaults, FaultEngine } from "./fault.js";
 export { librocksdbPresent } from "./librocksdb_api.js";
 export { MemoryDisk, openMemoryEngine } from "./memory.js";
 export { openEngine } from "./open.js";

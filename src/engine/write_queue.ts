@@ -15,13 +15,21 @@ import type { WriteOptions } from "./types.js";
 const HEADER_BYTES = 12;
 const COUNT_OFFSET = 8;
 const GROUP_CAPACITY_MIN = 64 * 1024;
-/**
- * A group of this size is written before more is merged into it, so that a small write is not held
- * up by a copy of everything that waits. A guess; `bytesWritten / writes` would change it.
- */
-const GROUP_BYTES_MAX = 8 * 1024 * 1024;
-/** Bytes that may wait; more is refused with RUTILE:Engine:Busy, which callers map to ServerIsBusy. */
-const PENDING_BYTES_MAX = 256 * 1024 * 1024;
+export interface WriteQueueLimits {
+  /**
+   * A group of this size is written before more is merged into it, so that a small write is not
+   * held up by a copy of everything that waits.
+   */
+  readonly groupBytesMax: number;
+  /** Bytes that may wait; more is refused with RUTILE:Engine:Busy (callers: ServerIsBusy). */
+  readonly pendingBytesMax: number;
+}
+
+/** Guesses; `bytesWritten / writes` and the memory of a store under load would change them. */
+export const WRITE_QUEUE_LIMITS: WriteQueueLimits = {
+  groupBytesMax: 8 * 1024 * 1024,
+  pendingBytesMax: 256 * 1024 * 1024,
+};
 
 /** What a binding gives to the queue. */
 export interface WritePort {
@@ -100,6 +108,7 @@ function unset(): void {
 export class WriteQueue {
   private readonly port: WritePort;
   private readonly onFatal: (error: Error) => void;
+  private readonly limits: WriteQueueLimits;
   private inFlight: Group | undefined;
   /** Groups that wait, oldest first; batches are added to the last one only. */
   private readonly waiting: Group[] = [];
@@ -116,9 +125,14 @@ export class WriteQueue {
   private bytesWritten = 0;
 
   /** `onFatal` is called once, with the first error of `port`. */
-  constructor(port: WritePort, onFatal: (error: Error) => void) {
+  constructor(
+    port: WritePort,
+    onFatal: (error: Error) => void,
+    limits: WriteQueueLimits = WRITE_QUEUE_LIMITS,
+  ) {
     this.port = port;
     this.onFatal = onFatal;
+    this.limits = limits;
   }
 
   /**
@@ -195,16 +209,19 @@ export class WriteQueue {
   private refusal(length: number): Error | undefined {
     if (this.fatal !== undefined) return this.fatal;
     if (this.closing) return new TikvError("RUTILE:Engine:Closed", "the engine is closed");
-    if (this.pendingBytes > 0 && this.pendingBytes + length > PENDING_BYTES_MAX) {
+    if (this.pendingBytes > 0 && this.pendingBytes + length > this.limits.pendingBytesMax) {
       const waiting = `${this.pendingBytes} bytes of writes wait for the disk`;
-      return new TikvError("RUTILE:Engine:Busy", `${waiting}; at most ${PENDING_BYTES_MAX} may`);
+      return new TikvError(
+        "RUTILE:Engine:Busy",
+        `${waiting}; at most ${this.limits.pendingBytesMax} may`,
+      );
     }
     return undefined;
   }
 
   private groupFor(length: number): Group {
     const last = this.waiting[this.waiting.length - 1];
-    if (last !== undefined && last.sizeBytes + length <= GROUP_BYTES_MAX) return last;
+    if (last !== undefined && last.sizeBytes + length <= this.limits.groupBytesMax) return last;
     const spare = this.spare;
     this.spare = undefined;
     const group = new Group(
@@ -242,7 +259,7 @@ export class WriteQueue {
     this.bytesWritten += group.sizeBytes;
     group.resolve();
     const buffer = group.release();
-    if (buffer.length <= GROUP_BYTES_MAX) this.spare = buffer;
+    if (buffer.length <= this.limits.groupBytesMax) this.spare = buffer;
     this.start();
   }
 }
