@@ -4,8 +4,7 @@
  * lives in a worker; reads are synchronous through rocksdb_bridge.ts, writes are messages.
  * Not here: the checks of the directory before it is opened (they are for all bindings). Hot path.
  */
-import { createRequire } from "node:module";
-import { errorMessage, TikvError } from "../base/index.js";
+import { TikvError } from "../base/index.js";
 import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { lockedError, lockHolder } from "./lock_holder.js";
@@ -19,7 +18,6 @@ import {
   OP_GET_MANY,
   OP_PROPERTY,
   PIN_NONE,
-  ROCKSDB_BINDING,
 } from "./rocksdb_protocol.js";
 import { readMany, Snapshots } from "./rocksdb_snapshot.js";
 import { ENGINE_SUPPORTS } from "./supports.js";
@@ -71,7 +69,6 @@ export async function openRocksdbEngine(
   options: EngineOptions,
   tuning: RocksdbTuning = ROCKSDB_TUNING,
 ): Promise<Engine> {
-  loadBinding();
   // The start-up checks must not read files that another process is writing.
   if (lockHolder(options.path) !== undefined) throw lockedError(options.path);
   const engine = new RocksdbEngine(options, tuning);
@@ -82,20 +79,6 @@ export async function openRocksdbEngine(
     maxOpenFiles: OPEN_FILES_MAX,
   });
   return engine;
-}
-
-/**
- * Loads the binding on this thread too, where nothing uses it. It registers itself when the library
- * is first mapped, and Node forgets that when the last thread that loaded it ends: without this, a
- * directory could be opened once in the life of a process.
- */
-function loadBinding(): void {
-  try {
-    createRequire(import.meta.url)(ROCKSDB_BINDING);
-  } catch (error) {
-    const text = `the npm rocksdb binding cannot be loaded: ${errorMessage(error)}`;
-    throw new TikvError("RUTILE:Engine:Unavailable", text, { cause: error });
-  }
 }
 
 class RocksdbEngine implements Engine {

@@ -6,6 +6,7 @@
  * Every wait has a deadline. A missed one, a dead worker or a broken frame is fatal: the shared
  * area is in an unknown state, so every later call fails with the first error. Hot path.
  */
+import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import {
   assert,
@@ -19,6 +20,7 @@ import {
   CONTROL_BYTES,
   CONTROL_WORDS,
   type FromWorker,
+  ROCKSDB_BINDING,
   STATUS_DEAD,
   STATUS_ERROR,
   STATUS_FRAME,
@@ -69,14 +71,20 @@ export class RocksdbBridge {
   private fatal: TikvError | undefined;
   private closed = false;
 
-  /** `workerUrl` names the program of the worker; tests give others. */
+  /**
+   * `workerUrl` names the program of the worker; tests give others. Throws
+   * RUTILE:Engine:Unavailable when the binding has no build for this platform.
+   */
   constructor(workerUrl: URL, options: BridgeOptions) {
+    loadBinding();
     this.options = options;
     const shared = new SharedArrayBuffer(CONTROL_BYTES + options.areaBytes);
     this.control = new Int32Array(shared, 0, CONTROL_WORDS);
     this.data = new Uint8Array(shared, CONTROL_BYTES);
     const start: WorkerStart = { shared };
     this.worker = new Worker(workerUrl, { workerData: start });
+    // An idle engine does not keep the process alive; a call under way does.
+    this.worker.unref();
     this.worker.on("message", (answer: FromWorker) => this.onAnswer(answer));
     this.worker.on("error", (error: unknown) => this.onGone(errorMessage(error)));
     this.worker.on("exit", (code: number) => {
@@ -109,6 +117,7 @@ export class RocksdbBridge {
         deadlineMs === 0
           ? undefined
           : setTimeout(() => this.fail(this.missed(`a ${message.kind}`, deadlineMs)), deadlineMs);
+      if (this.waiters.size === 0) this.worker.ref();
       this.waiters.set(id, { resolve, reject, timer });
       this.worker.postMessage({ ...message, id }, transfer);
     });
@@ -190,6 +199,7 @@ export class RocksdbBridge {
     const waiter = this.waiters.get(answer.id);
     if (waiter === undefined) return;
     this.waiters.delete(answer.id);
+    if (this.waiters.size === 0) this.worker.unref();
     clearTimeout(waiter.timer);
     if (answer.error === undefined) waiter.resolve();
     else waiter.reject(new TikvError(knownCode(answer.error.code), answer.error.message));
@@ -215,6 +225,20 @@ export class RocksdbBridge {
     this.waiters.clear();
     this.options.onFatal(error);
     return error;
+  }
+}
+
+/**
+ * Loads the binding on this thread too, where nothing uses it. It registers itself when the library
+ * is first mapped, and Node forgets that when the last thread that loaded it ends: without this, a
+ * directory could be opened once in the life of a process.
+ */
+function loadBinding(): void {
+  try {
+    createRequire(import.meta.url)(ROCKSDB_BINDING);
+  } catch (error) {
+    const text = `the npm rocksdb binding cannot be loaded: ${errorMessage(error)}`;
+    throw new TikvError("RUTILE:Engine:Unavailable", text, { cause: error });
   }
 }
 
