@@ -23,7 +23,6 @@ export const PD_FIELDS = {
     "urls",
   ),
   "advertise-client-urls": addresses([], "What clients connect to; empty = client-urls.", "urls"),
-  lease: int(5, 1, 3600, "Leader lease, seconds."),
   "tso-save-interval": duration("5s", "100ms", "1h", "Width of the saved timestamp window."),
   "tso-update-physical-interval": duration("50ms", "1ms", "10s", "Step of the physical clock."),
   "schedule.max-store-down-time": duration("30m", "1s", "365d", "Silence before a store is Down."),

@@ -41,7 +41,6 @@ export const TIKV_FIELDS = {
   "server.grpc-concurrent-stream": int(1024, 1, 1_000_000, "Open streams a connection may have."),
   "server.grpc-keepalive-time": duration("10s", "1s", "1d", "Idle time before a ping is sent."),
   "server.grpc-keepalive-timeout": duration("3s", "1ms", "1h", "Wait for the ping's answer."),
-  "server.max-grpc-send-msg-len": int(10_485_760, 1024, 2 ** 31 - 1, "Largest response, bytes."),
   "server.graceful-shutdown-timeout": duration(
     "20s",
     "0s",

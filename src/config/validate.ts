@@ -122,6 +122,6 @@ export function validate<F extends Fields>(
     given: new Set(validation.found.keys()),
     problems: validation.problems,
     warnings: validation.warnings,
-    where: (key) => validation.places.get(key) ?? `${key} (default)`,
+    where: (key) => validation.places.get(key) ?? "default",
   };
 }

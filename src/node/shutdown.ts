@@ -66,11 +66,17 @@ export class Shutdown {
   }
 }
 
+export interface SignalHandlers {
+  /** Called before the first step of the stop. */
+  readonly onStop: () => void;
+  readonly onHangup: () => void;
+}
+
 /**
  * Handles SIGTERM and SIGINT for the rest of the process's life: the first one runs `shutdown` and
  * exits 0 (1 if a step failed or was late), the next one exits at once. SIGHUP calls `onHangup`.
  */
-export function handleSignals(shutdown: Shutdown, logger: Logger, onHangup: () => void): void {
+export function handleSignals(shutdown: Shutdown, logger: Logger, on: SignalHandlers): void {
   let isStopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (isStopping) {
@@ -79,6 +85,7 @@ export function handleSignals(shutdown: Shutdown, logger: Logger, onHangup: () =
     }
     isStopping = true;
     logger.info("stopping", { signal });
+    on.onStop();
     void shutdown.run().then((clean) => {
       logger.info("stopped", { clean });
       process.exit(clean ? 0 : 1);
@@ -86,5 +93,5 @@ export function handleSignals(shutdown: Shutdown, logger: Logger, onHangup: () =
   };
   process.on("SIGTERM", onSignal);
   process.on("SIGINT", onSignal);
-  process.on("SIGHUP", onHangup);
+  process.on("SIGHUP", on.onHangup);
 }

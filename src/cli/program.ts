@@ -1,0 +1,54 @@
+/** The command tree of `rutile`: commands, help, usage errors. Each command is in its own file. */
+import { Command, CommanderError } from "commander";
+import { VERSION } from "../base/index.js";
+import { EXIT, exitFailed } from "./exit.js";
+import { registerPd } from "./pd.js";
+import { registerStart } from "./start.js";
+import { registerStore } from "./store.js";
+
+const HELP = `
+Examples:
+  rutile start                                 PD and a store in one process, data in ./rutile-data
+  rutile start --memory --port-retry           a throw-away one beside others
+  rutile pd --client-urls http://10.0.0.1:2379
+  rutile store --addr 10.0.0.2:20160 --pd-endpoints 10.0.0.1:2379 --data-dir /var/lib/rutile
+
+Exit codes: 0 stopped or done, 1 failed (one line on stderr says why), 2 wrong usage,
+            130 or 143 ended by a second SIGINT or SIGTERM while stopping.`;
+
+/** Returns the whole program; parsing it runs a command. */
+export function createProgram(): Command {
+  const program = new Command("rutile")
+    .description("A TiKV-compatible key-value store and placement driver.")
+    .version(VERSION, "-V, --version", "print the version and exit")
+    .helpOption("-h, --help", "print help and exit")
+    .addHelpText("after", HELP)
+    .showSuggestionAfterError(true);
+  registerStart(program);
+  registerPd(program);
+  registerStore(program);
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({ outputError: writeUsageError });
+  }
+  return program;
+}
+
+/** One line: what is wrong, the nearest name, and where help is. */
+function writeUsageError(text: string, write: (line: string) => void): void {
+  const line = text
+    .trim()
+    .replace(/^error: /, "")
+    .replaceAll("\n", " ");
+  write(`rutile: ${line}; see rutile --help\n`);
+}
+
+/** Runs the command that `args` name and sets the exit code. */
+export async function run(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) exitFailed(error);
+    const isAnswer = ["commander.helpDisplayed", "commander.version"].includes(error.code);
+    process.exitCode = isAnswer ? EXIT.ok : EXIT.usage;
+  }
+}

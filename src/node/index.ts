@@ -1,0 +1,4 @@
+export type { RunOptions } from "./environment.js";
+export { runPlayground } from "./playground.js";
+export type { ReadyInfo } from "./ready_file.js";
+export { runPd, runStore } from "./run.js";

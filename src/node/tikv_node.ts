@@ -1,0 +1,125 @@
+/**
+ * A store: engine, ports, PD client, storage, gRPC, in the order in which they need each other. Each
+ * part's stop is added right after its start, so that a process stopped half way stops what it has.
+ */
+import { join } from "node:path";
+import type { Host } from "../config/index.js";
+import { configToJson, parseAddress, TIKV_FIELDS, type TikvConfig } from "../config/index.js";
+import { type Engine, openEngine } from "../engine/index.js";
+import { type Kernels, loadKernels } from "../kernel/index.js";
+import { PdClient } from "../pd_client/index.js";
+import { listenTikvServer, type TikvListener } from "../server/index.js";
+import { listenStatus, type StatusSources } from "../status/index.js";
+import { type RunningStore, startStore } from "../storage/index.js";
+import { bindEngineMetrics } from "./bind_metrics.js";
+import type { Environment } from "./environment.js";
+import { advertised, listenOn } from "./ports.js";
+import { checkDataDir } from "./startup_checks.js";
+import { engineOptions, raftstoreOptions, serverOptions, storageOptions } from "./tikv_options.js";
+
+export interface TikvNodeOptions {
+  readonly config: TikvConfig;
+  /** Empty = in memory. */
+  readonly dataDir: string;
+  /** host:port each. */
+  readonly pdEndpoints: readonly string[];
+}
+
+export interface TikvNode {
+  /** What clients connect to. */
+  readonly address: string;
+  /** null without a status server. */
+  readonly statusAddress: string | null;
+  /** The binding that opened. */
+  readonly engine: string;
+}
+
+/** The subdirectory of the data directory that is RocksDB's, as in TiKV. */
+const ENGINE_DIR = "db";
+/** The part of the grace period that requests get; the rest is for storage and the engine. */
+const DRAIN_SHARE = 0.75;
+
+/** Starts a store and waits until it serves requests; as long as PD is absent. */
+export async function startTikvNode(
+  { config, dataDir, pdEndpoints }: TikvNodeOptions,
+  env: Environment,
+): Promise<TikvNode> {
+  const { metrics, clock, signal, shutdown, fatal } = env;
+  const logger = env.logger.child({ component: "tikv" });
+  const engine = await openStoreEngine(config, dataDir, env);
+  const kernels = loadKernels();
+  const running: { store?: RunningStore } = {};
+  const listener = await bindStore(config, kernels, env);
+  const statusAddress = await bindStatus(config, running, env);
+  const pd = new PdClient({ endpoints: pdEndpoints, log: logger });
+  shutdown.add("pd client", async () => pd.close());
+  const address = advertised(config["server.advertise-addr"], hostOf(config), {
+    host: hostOf(config).host,
+    port: listener.port,
+  });
+  const placement = { address, statusAddress: statusAddress ?? "", dataDir };
+  const store = await startStore(
+    { raftstore: raftstoreOptions(config, placement), storage: storageOptions(config) },
+    { engine, pd, clock, logger, metrics, kernels, signal, onFatal: fatal },
+  );
+  shutdown.add("store", () => store.stop());
+  running.store = store;
+  const server = listener.serve(store.storage);
+  const graceMs = config["server.graceful-shutdown-timeout"] * DRAIN_SHARE;
+  shutdown.add("grpc server", () => server.stop(graceMs));
+  return { address, statusAddress, engine: engine.description };
+}
+
+function hostOf(config: TikvConfig): Host {
+  return parseAddress(config["server.addr"]) as Host;
+}
+
+async function openStoreEngine(
+  config: TikvConfig,
+  dataDir: string,
+  env: Environment,
+): Promise<Engine> {
+  if (dataDir !== "") checkDataDir(dataDir);
+  const path = dataDir === "" ? "" : join(dataDir, ENGINE_DIR);
+  const engine = await openEngine(engineOptions(config, path, env.fatal));
+  env.shutdown.add("engine", () => engine.close());
+  bindEngineMetrics(env.metrics, engine, "kv");
+  env.logger.info("engine is open", { engine: engine.description, path });
+  return engine;
+}
+
+async function bindStore(
+  config: TikvConfig,
+  kernels: Kernels,
+  env: Environment,
+): Promise<TikvListener> {
+  const logger = env.logger.child({ component: "grpc" });
+  const wanted = { flag: "--addr", address: hostOf(config), retry: env.options.portRetry };
+  const deps = { kernels, clock: env.clock, metrics: env.metrics, logger };
+  const options = serverOptions(config);
+  const listener = await listenOn(wanted, (at) => listenTikvServer({ ...options, ...at }, deps));
+  env.shutdown.add("grpc port", () => listener.close());
+  return listener;
+}
+
+async function bindStatus(
+  config: TikvConfig,
+  running: { readonly store?: RunningStore },
+  env: Environment,
+): Promise<string | null> {
+  const configured = config["server.status-addr"];
+  if (configured === "") return null;
+  const address = parseAddress(configured) as Host;
+  const sources: StatusSources = {
+    metrics: () => env.metrics.scrape(),
+    config: () => configToJson(TIKV_FIELDS, config),
+    regionIds: () => running.store?.regions().map((region) => region.id) ?? [],
+    regionMeta: (id) => running.store?.regionMeta(id),
+  };
+  const logger = env.logger.child({ component: "status" });
+  const wanted = { flag: "--status-addr", address, retry: env.options.portRetry };
+  const server = await listenOn(wanted, (at) => listenStatus(at, { sources, logger }));
+  env.shutdown.add("status server", () => server.close());
+  const bound = { host: address.host, port: server.port };
+  return advertised(config["server.advertise-status-addr"], address, bound);
+}

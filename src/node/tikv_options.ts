@@ -1,0 +1,85 @@
+/** Maps a store's configuration keys to the options of the folders below. Mapping only. */
+import { blockCacheBytes, type TikvConfig } from "../config/index.js";
+import type { EngineOptions } from "../engine/index.js";
+import { RAFTSTORE_DEFAULTS, type RaftstoreOptions } from "../raftstore/index.js";
+import { SERVER_DEFAULTS, type ServerOptions } from "../server/index.js";
+import { apiVersionOf, STORAGE_DEFAULTS, type StorageOptions } from "../storage/index.js";
+
+/** Client-java parses this as a TiKV version; semantics and defaults are those of this one. */
+export const TIKV_VERSION = "8.5.0";
+
+/** Where a store is, once its ports are bound. */
+export interface Placement {
+  /** What clients and PD are told. */
+  readonly address: string;
+  /** Empty without a status server. */
+  readonly statusAddress: string;
+  /** Empty in memory. */
+  readonly dataDir: string;
+}
+
+/** Options of the engine; `path` is empty in memory. */
+export function engineOptions(
+  config: TikvConfig,
+  path: string,
+  onFatal: (error: Error) => void,
+): EngineOptions {
+  return {
+    path,
+    binding: path === "" ? "memory" : config["engine.binding"],
+    blockCacheBytes: blockCacheBytes(config),
+    writeBufferBytes: config["rocksdb.defaultcf.write-buffer-size"],
+    onFatal,
+  };
+}
+
+/** Options of the store. */
+export function raftstoreOptions(config: TikvConfig, placement: Placement): RaftstoreOptions {
+  const labels = Object.entries(config["server.labels"]);
+  return {
+    ...RAFTSTORE_DEFAULTS,
+    ...placement,
+    labels: labels.map(([key, value]) => ({ key, value })),
+    version: TIKV_VERSION,
+    capacityBytes: config["raftstore.capacity"],
+    pdStoreHeartbeatTickIntervalMs: config["raftstore.pd-store-heartbeat-tick-interval"],
+    pdHeartbeatTickIntervalMs: config["raftstore.pd-heartbeat-tick-interval"],
+    pdRetryIntervalMs: config["pd.retry-interval"],
+  };
+}
+
+/** Options of storage. */
+export function storageOptions(config: TikvConfig): StorageOptions {
+  return {
+    ...STORAGE_DEFAULTS,
+    apiVersion: apiVersionOf(config["storage.api-version"], config["storage.enable-ttl"]),
+    maxKeySizeBytes: config["storage.max-key-size"],
+    raftEntryMaxSizeBytes: config["raftstore.raft-entry-max-size"],
+    schedulerPendingWriteThresholdBytes: config["storage.scheduler-pending-write-threshold"],
+    reserveSpaceBytes: config["storage.reserve-space"],
+    ttlCheckPollIntervalMs: config["storage.ttl-check-poll-interval"],
+  };
+}
+
+/** Options of the gRPC server, but for the address. */
+export function serverOptions(config: TikvConfig): ServerOptions {
+  const receiveMax = config["limits.receive-message-size"];
+  return {
+    ...SERVER_DEFAULTS,
+    concurrentStreams: config["server.grpc-concurrent-stream"],
+    connectionsMax: config["limits.connections-max"],
+    sniffTimeoutMs: config["limits.sniff-timeout"],
+    keepaliveTimeMs: config["server.grpc-keepalive-time"],
+    keepaliveTimeoutMs: config["server.grpc-keepalive-timeout"],
+    receiveMessageMaxBytes: receiveMax === 0 ? -1 : receiveMax,
+    headerListMaxBytes: config["limits.header-list-size"],
+    batchRequestsMax: config["limits.batch-requests-max"],
+    batchStreamInflightMax: config["limits.batch-stream-inflight-max"],
+    batchTotalInflightMax: config["limits.batch-total-inflight-max"],
+    streamBufferedMaxBytes: config["limits.stream-buffered-size"],
+    slowReaderTimeoutMs: config["limits.slow-reader-timeout"],
+    resetBurst: config["limits.reset-burst"],
+    resetRatePerSecond: config["limits.reset-rate"],
+    requestTimeoutMs: config["limits.request-timeout"],
+  };
+}

@@ -1,0 +1,108 @@
+/** Real `rutile` processes on loopback: started, awaited by their ready file, always ended. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { tmpDir } from "./tmp.js";
+import { within } from "./within.js";
+
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), "../../src/cli/main.js");
+const READY_LIMIT_MS = 30_000;
+
+/** What --ready-file holds. */
+export interface Ready {
+  readonly pd: string | null;
+  readonly store: string | null;
+  readonly status: string | null;
+  readonly data_dir: string;
+  readonly engine: string | null;
+}
+
+export interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** One process of the command line. */
+export class Rutile {
+  readonly child: ChildProcess;
+  readonly exited: Promise<Exit>;
+  stdout = "";
+  stderr = "";
+  #exit: Exit | undefined;
+  readonly #readyFile: string;
+
+  /** `args` without --ready-file, which a server gets beside them. */
+  constructor(
+    args: readonly string[],
+    options: { readonly isServer: boolean } = { isServer: true },
+  ) {
+    this.#readyFile = join(tmpDir("ready"), "ready.json");
+    const all = options.isServer ? [...args, "--ready-file", this.#readyFile] : args;
+    this.child = spawn(process.execPath, [MAIN, ...all], { stdio: ["ignore", "pipe", "pipe"] });
+    running.add(this.child);
+    this.child.stdout?.on("data", (chunk: Buffer) => {
+      this.stdout += chunk.toString();
+    });
+    this.child.stderr?.on("data", (chunk: Buffer) => {
+      this.stderr += chunk.toString();
+    });
+    this.exited = new Promise((resolve) => {
+      this.child.once("close", (code, signal) => {
+        running.delete(this.child);
+        this.#exit = { code, signal };
+        resolve(this.#exit);
+      });
+    });
+  }
+
+  /** Waits for the ready file; rejects with the output when the process ends before. */
+  ready(): Promise<Ready> {
+    return within(READY_LIMIT_MS, `ready file of pid ${this.child.pid}`, () => {
+      if (existsSync(this.#readyFile)) return JSON.parse(readFileSync(this.#readyFile, "utf8"));
+      if (this.#exit !== undefined) throw new Error(`ended before ready: ${this.stderr}`);
+      return undefined;
+    });
+  }
+
+  /** Sends SIGTERM and waits for the end. */
+  stop(): Promise<Exit> {
+    this.child.kill("SIGTERM");
+    return this.exited;
+  }
+
+  /** Sends SIGKILL and waits for the end. */
+  kill(): Promise<Exit> {
+    this.child.kill("SIGKILL");
+    return this.exited;
+  }
+
+  get stderrLines(): string[] {
+    return this.stderr.split("\n").filter((line) => line !== "");
+  }
+}
+
+const running = new Set<ChildProcess>();
+
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Flags that let any number of `rutile start` run beside each other. */
+export const ANY_PORTS: readonly string[] = [
+  "--pd-addr",
+  "127.0.0.1:0",
+  "--addr",
+  "127.0.0.1:0",
+  "--status-addr",
+  "127.0.0.1:0",
+];
+
+/** Runs a command that ends by itself. */
+export async function runRutile(
+  args: readonly string[],
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const command = new Rutile(args, { isServer: false });
+  const { code } = await command.exited;
+  return { code, stdout: command.stdout, stderr: command.stderr };
+}
