@@ -6,6 +6,8 @@
  */
 import { assert } from "../base/index.js";
 import { cfKey, cfUpperBound } from "./cf.js";
+import { checkDirectory } from "./check/directory_check.js";
+import { ManifestNote } from "./check/manifest_seen.js";
 import { allocateFixed, type Librocksdb, loadLibrocksdb } from "./librocksdb_api.js";
 import { LibrocksdbIter } from "./librocksdb_iter.js";
 import { MultiGet } from "./librocksdb_multi_get.js";
@@ -36,10 +38,14 @@ import { WriteQueue } from "./write_queue.js";
  */
 export async function openLibrocksdbEngine(options: EngineOptions): Promise<Engine> {
   const api = loadLibrocksdb();
+  // RocksDB verifies each block that it reads; what it does not see are gaps and lost ends.
+  checkDirectory(options.path, { tables: false });
   const db = await withNativeOptions(api, options, (native) =>
     openNative(api, native, options.path),
   );
-  return new LibrocksdbEngine(new NativeDatabase(api, options.path, db), options.onFatal);
+  const engine = new LibrocksdbEngine(new NativeDatabase(api, options.path, db), options.onFatal);
+  engine.note.update();
+  return engine;
 }
 
 function openNative(api: Librocksdb, native: number, path: string): Promise<number> {
@@ -84,6 +90,7 @@ class LibrocksdbEngine implements Engine {
   readonly binding = "librocksdb";
   readonly description: string;
   readonly path: string;
+  readonly note: ManifestNote;
   private readonly database: NativeDatabase;
   private readonly queue: WriteQueue;
   private readonly handles = new OpenHandles();
@@ -98,6 +105,7 @@ class LibrocksdbEngine implements Engine {
     const { api } = database;
     this.database = database;
     this.path = database.path;
+    this.note = new ManifestNote(database.path);
     this.description = `librocksdb ${api.version}`;
     this.multi = new MultiGet(database);
     this.readOptions = api.rocksdb_readoptions_create();
@@ -183,6 +191,7 @@ class LibrocksdbEngine implements Engine {
     });
     this.compactions.add(running);
     await running.finally(() => this.compactions.delete(running));
+    this.note.update();
   }
 
   async close(): Promise<void> {
@@ -198,6 +207,7 @@ class LibrocksdbEngine implements Engine {
     await new Promise<void>((resolve, reject) => {
       api.rocksdb_close.async(db, (error) => (error === null ? resolve() : reject(error)));
     });
+    this.note.update();
   }
 
   private async apply(representation: Uint8Array, sync: boolean): Promise<void> {
@@ -206,6 +216,7 @@ class LibrocksdbEngine implements Engine {
     const options = sync ? this.writeOptionsSync : this.writeOptions;
     try {
       await this.database.callAsync("rocksdb_write", db, options, batch);
+      this.note.wrote(representation.length);
     } finally {
       api.rocksdb_writebatch_destroy(batch);
     }

@@ -6,6 +6,7 @@ import { assert } from "../base/index.js";
 import { prepareDirectory } from "./format.js";
 import { openLibrocksdbEngine } from "./librocksdb.js";
 import { librocksdbPresent } from "./librocksdb_api.js";
+import { lockedError, lockHolder } from "./lock_holder.js";
 import { openMemoryEngine } from "./memory.js";
 import { openRocksdbEngine } from "./rocksdb.js";
 import type { Engine, EngineBinding, EngineOptions } from "./types.js";
@@ -18,6 +19,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const binding = chooseBinding(options.binding);
   if (binding === "memory") return openMemoryEngine(options.onFatal);
   assert(options.path !== "", "an engine on disk has a directory");
+  // The start-up checks must not read files that another process is writing.
+  if (lockHolder(options.path) !== undefined) throw lockedError(options.path);
   prepareDirectory(options.path);
   return binding === "librocksdb" ? openLibrocksdbEngine(options) : openRocksdbEngine(options);
 }
