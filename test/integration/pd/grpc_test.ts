@@ -195,7 +195,7 @@ test("everything else of pdpb.PD, and other services, answer UNIMPLEMENTED", () 
       asked++;
     }
     assert.ok(asked >= 30, `${asked} methods asked`);
-    const get = client.callRaw("meta_storagepb.MetaStorage", "Get", { key: utf8("k") });
+    const get = client.callRaw("meta_storagepb.MetaStorage", "Put", { key: utf8("k") });
     assert.match(await statusOf(get), /^UNIMPLEMENTED /);
     const range = client.callRaw("etcdserverpb.KV", "Range", { key: utf8("k") });
     assert.match(await statusOf(range), /^UNIMPLEMENTED /);
