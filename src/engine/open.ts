@@ -2,7 +2,7 @@
  * Opens the engine that the configuration names. The only place that chooses a binding. The library
  * of a binding is loaded only when it is chosen: a process with both RocksDBs loaded aborts.
  */
-import { assert } from "../base/index.js";
+import { assert, TikvError } from "../base/index.js";
 import { prepareDirectory } from "./format.js";
 import { openLibrocksdbEngine } from "./librocksdb.js";
 import { librocksdbPresent } from "./librocksdb_api.js";
@@ -19,10 +19,19 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const binding = chooseBinding(options.binding);
   if (binding === "memory") return openMemoryEngine(options.onFatal);
   assert(options.path !== "", "an engine on disk has a directory");
-  // The start-up checks must not read files that another process is writing.
-  if (lockHolder(options.path) !== undefined) throw lockedError(options.path);
   prepareDirectory(options.path);
-  return binding === "librocksdb" ? openLibrocksdbEngine(options) : openRocksdbEngine(options);
+  try {
+    return await (binding === "librocksdb"
+      ? openLibrocksdbEngine(options)
+      : openRocksdbEngine(options));
+  } catch (error) {
+    // The files of a running process change while the check reads them.
+    const looksDamaged = error instanceof TikvError && error.code === "RUTILE:Engine:Corruption";
+    if (looksDamaged && lockHolder(options.path) !== undefined) {
+      throw lockedError(options.path, error);
+    }
+    throw error;
+  }
 }
 
 /** Returns the binding that "auto" stands for on this machine. */

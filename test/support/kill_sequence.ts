@@ -2,8 +2,8 @@
  * A sequence of batches whose traces in the engine tell which batches are there, and that each is
  * whole: batch N writes N to "seq" and an entry N to every CF, and deletes the entries N - WINDOW.
  */
-import { EMPTY_BYTES, utf8, utf8Decode } from "../../src/base/index.js";
-import { CF_NAMES, type Snapshot, type WriteBatch } from "../../src/engine/index.js";
+import { utf8, utf8Decode } from "../../src/base/index.js";
+import { CF_NAMES, type CfName, type Snapshot, type WriteBatch } from "../../src/engine/index.js";
 
 const WINDOW = 32;
 const SEQUENCE_KEY = utf8("seq");
@@ -33,6 +33,25 @@ export function lastSequence(snapshot: Snapshot): number {
   return value === undefined ? 0 : Number(utf8Decode(value));
 }
 
+/** Checks the entries of one CF after `first`; returns the last one. */
+function checkEntries(snapshot: Snapshot, cf: CfName, first: number): number {
+  const iter = snapshot.iterate(cf, { lower: utf8("entry"), upper: utf8("entry~") });
+  let number = first;
+  try {
+    for (let on = iter.seekToFirst(); on; on = iter.next()) {
+      number++;
+      const key = utf8Decode(iter.key());
+      if (key !== utf8Decode(entryKey(number))) throw new Error(`${cf}: ${key}, not ${number}`);
+      if (Buffer.compare(iter.value(), entryValue(number, cf)) !== 0) {
+        throw new Error(`${cf}: value of ${key}`);
+      }
+    }
+  } finally {
+    iter.close();
+  }
+  return number;
+}
+
 /** Throws unless the engine shows exactly the batches 1..lastSequence, each whole. */
 export function checkSequence(snapshot: Snapshot): void {
   const last = lastSequence(snapshot);
@@ -41,18 +60,7 @@ export function checkSequence(snapshot: Snapshot): void {
     if (last > 0 && (sequence === undefined || Number(utf8Decode(sequence)) !== last)) {
       throw new Error(`${cf}: seq ${sequence && utf8Decode(sequence)}, default has ${last}`);
     }
-    const iter = snapshot.iterate(cf, { lower: utf8("entry"), upper: EMPTY_BYTES });
-    let number = Math.max(0, last - WINDOW);
-    for (let on = iter.seekToFirst(); on; on = iter.next()) {
-      const key = utf8Decode(iter.key());
-      if (key === "seq") break;
-      number++;
-      if (key !== utf8Decode(entryKey(number))) throw new Error(`${cf}: ${key}, not ${number}`);
-      if (Buffer.compare(iter.value(), entryValue(number, cf)) !== 0) {
-        throw new Error(`${cf}: value of ${key}`);
-      }
-    }
-    iter.close();
+    const number = checkEntries(snapshot, cf, Math.max(0, last - WINDOW));
     if (number !== last) throw new Error(`${cf}: entries end at ${number}, seq is ${last}`);
   }
 }
