@@ -134,8 +134,12 @@ class FrontListener implements Front {
 
   async destroy(): Promise<void> {
     await this.stopListening();
+    // A socket's own close comes after the listener's: who awaits this finds no connection left.
+    const closed = [...this.sockets].map(
+      (socket) => new Promise((resolve) => socket.once("close", resolve)),
+    );
     for (const socket of this.sockets) socket.destroy();
-    await this.closing;
+    await Promise.all([this.closing, ...closed]);
   }
 
   private onConnection(socket: Socket): void {

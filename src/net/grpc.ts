@@ -18,15 +18,19 @@ export interface GrpcInjector {
 /** Returns the injector of `server`, on which the services were or will be added. */
 export function grpcInjector(server: Server): GrpcInjector {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  let stopping = false;
   return {
-    inject: (socket) => injector.injectConnection(socket),
+    inject: (socket) => {
+      // A socket that was still being sniffed when the shutdown began.
+      if (stopping) socket.destroy();
+      else injector.injectConnection(socket);
+    },
     shutdown: (graceMs) =>
       new Promise((resolve) => {
-        const timer = setTimeout(() => server.forceShutdown(), graceMs);
-        server.tryShutdown(() => {
-          clearTimeout(timer);
-          resolve();
-        });
+        stopping = true;
+        // Not forceShutdown: without channelz it knows no sessions and cuts none.
+        injector.drain(graceMs);
+        server.tryShutdown(() => resolve());
       }),
   };
 }

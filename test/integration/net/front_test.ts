@@ -2,7 +2,14 @@
 import { stat } from "node:fs";
 import { get, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
-import { Client, credentials, Server, type ServiceDefinition, status } from "@grpc/grpc-js";
+import {
+  Client,
+  credentials,
+  Server,
+  type ServiceDefinition,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { NULL_METRICS, TikvError } from "../../../src/base/index.js";
@@ -252,6 +259,31 @@ test("a foreign address is RUTILE:Net:Listen", async () => {
   } catch (error) {
     assert.is((error as TikvError).code, "RUTILE:Net:Listen");
     assert.match((error as TikvError).message, /^cannot listen on 203\.0\.113\.1:0: /);
+  }
+});
+
+test("shutdown cuts a call that never ends after the grace time, channelz on or off", async () => {
+  for (const channelz of [0, 1]) {
+    const server = new Server({ "grpc.enable_channelz": channelz });
+    let called = false;
+    server.addService(ECHO, {
+      echo: () => {
+        called = true;
+      },
+    });
+    const grpc = grpcInjector(server);
+    const front = await listenFront(
+      { host: "127.0.0.1", port: 0, connectionsMax: 10, sniffTimeoutMs: 1000 },
+      { h2: grpc.inject },
+      { logger: new LogLines(), clock: REAL_CLOCK, metrics: NULL_METRICS },
+    );
+    const answer = echo(front.port, "waits").catch((error: ServiceError) => error.code);
+    await within(1000, "called", () => called);
+    const started = performance.now();
+    await grpc.shutdown(100);
+    assert.ok(performance.now() - started < 1000, `channelz ${channelz}`);
+    assert.ok([status.CANCELLED, status.UNAVAILABLE].includes(Number(await answer)));
+    await front.destroy();
   }
 });
 
