@@ -9,7 +9,6 @@ import {
   checkBootstrap,
   checkMove,
   checkPutStore,
-  heartbeatAgeMs,
   type Refusal,
   type RegionInfo,
   type RegionMeta,
@@ -76,6 +75,8 @@ export class RaftCluster {
   /** Resolves when the bootstrap, if any, is on disk: losers of the race are told only then. */
   private bootstrapSaved: Promise<void> = Promise.resolve();
   private readonly storeSavedMs = new Map<bigint, number>();
+  /** Monotonic time of the last registration or heartbeat that this process took. */
+  private readonly storeSeenMs = new Map<bigint, number>();
 
   /** Loads what the directory holds. Err KV:Engine:Codec thrown for damaged records. */
   constructor(id: bigint, options: ClusterOptions, deps: ClusterDeps) {
@@ -185,6 +186,7 @@ export class RaftCluster {
     }
     this.basic.putStore(next);
     const monotonicMs = this.deps.clock.monotonicMs();
+    this.storeSeenMs.set(id, monotonicMs);
     const savedMs = this.storeSavedMs.get(id);
     if (savedMs !== undefined && monotonicMs - savedMs < STORE_PERSIST_INTERVAL_MS)
       return undefined;
@@ -207,6 +209,7 @@ export class RaftCluster {
   private async register(store: StoreMeta, known: StoreInfo | undefined): Promise<undefined> {
     const next = registeredStore(store, known);
     this.basic.putStore(next);
+    this.storeSeenMs.set(store.id, this.deps.clock.monotonicMs());
     await this.save([storeChange(this.id, next.meta)]);
     this.deps.logger.info("put store ok", { store_id: store.id, address: store.address });
     return undefined;
@@ -216,12 +219,9 @@ export class RaftCluster {
     const { clock, probe } = this.deps;
     const old = known.meta;
     const answer = await probe(old.address, store.id, this.id, this.options.probeTimeoutMs);
-    const silentMs = Math.min(
-      heartbeatAgeMs(old, clock.nowMs()),
-      // A PD that started just now has not had the time to see a heartbeat.
-      clock.monotonicMs() - this.startedMs,
-    );
-    return checkMove(store, old, answer, silentMs < STORE_DISCONNECT_MS);
+    // A PD that started just now has not had the time to see a heartbeat.
+    const seenMs = this.storeSeenMs.get(store.id) ?? this.startedMs;
+    return checkMove(store, old, answer, clock.monotonicMs() - seenMs < STORE_DISCONNECT_MS);
   }
 
   private refused(store: StoreMeta, refusal: Refusal): Refusal {
