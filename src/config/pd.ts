@@ -49,7 +49,9 @@ export function checkPd(checked: Validated<typeof PD_FIELDS>): Problem[] {
   const key = advertised.length === 0 ? "client-urls" : "advertise-client-urls";
   for (const one of values[key]) {
     if (!/^(0\.0\.0\.0|\[::\]):/.test(one)) continue;
-    const text = `${key}: given "http://${one}", which no client can connect to; set advertise-client-urls (--advertise-client-urls) to this host's name or IP`;
+    const text =
+      `${key}: given "http://${one}", which no client can connect to; set ` +
+      "advertise-client-urls (--advertise-client-urls) to this host's name or IP";
     problems.push({ where: where(key), text });
   }
   if (values["client-urls"].length > 1) {

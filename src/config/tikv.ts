@@ -115,7 +115,9 @@ export function checkTikv(checked: Validated<typeof TIKV_FIELDS>): Problem[] {
   const advertise = values["server.advertise-addr"];
   const key = advertise === "" ? "server.addr" : "server.advertise-addr";
   if (UNSPECIFIED.test(values[key])) {
-    const text = `${key}: given "${values[key]}", which no client can connect to; set server.advertise-addr (--advertise-addr) to this host's name or IP`;
+    const text =
+      `${key}: given "${values[key]}", which no client can connect to; set ` +
+      "server.advertise-addr (--advertise-addr) to this host's name or IP";
     problems.push({ where: where(key), text });
   }
   if (values["storage.api-version"] === 2 && !values["storage.enable-ttl"]) {

@@ -38,13 +38,14 @@ import { WriteQueue } from "./write_queue.js";
  */
 export async function openLibrocksdbEngine(options: EngineOptions): Promise<Engine> {
   const api = loadLibrocksdb();
-  // RocksDB replays a log with zeroed or missing pieces, and a MANIFEST without its end, as if they
-  // were whole. Table blocks carry checksums that every read verifies.
+  // RocksDB verifies each block that it reads; what it does not see are gaps and lost ends.
   checkDirectory(options.path, { tables: false });
   const db = await withNativeOptions(api, options, (native) =>
     openNative(api, native, options.path),
   );
-  return new LibrocksdbEngine(new NativeDatabase(api, options.path, db), options.onFatal);
+  const engine = new LibrocksdbEngine(new NativeDatabase(api, options.path, db), options.onFatal);
+  engine.note.update();
+  return engine;
 }
 
 function openNative(api: Librocksdb, native: number, path: string): Promise<number> {
@@ -66,9 +67,6 @@ function openError(path: string, text: string): Error {
     ? lockedError(path, cause)
     : cause;
 }
-
-/** Bytes written between two looks at the MANIFEST's length, which cost the main thread an fsync. */
-const NOTE_EVERY_BYTES = 64 << 20;
 
 /** Open databases of this process, for the end of the process. */
 const openDatabases = new Set<NativeDatabase>();
@@ -92,6 +90,7 @@ class LibrocksdbEngine implements Engine {
   readonly binding = "librocksdb";
   readonly description: string;
   readonly path: string;
+  readonly note: ManifestNote;
   private readonly database: NativeDatabase;
   private readonly queue: WriteQueue;
   private readonly handles = new OpenHandles();
@@ -101,13 +100,12 @@ class LibrocksdbEngine implements Engine {
   private readonly writeOptionsSync: number;
   /** Compactions under way; `close` waits for them. */
   private readonly compactions = new Set<Promise<void>>();
-  private readonly note: ManifestNote;
-  private bytesUnnoted = 0;
 
   constructor(database: NativeDatabase, onFatal: (error: Error) => void) {
     const { api } = database;
     this.database = database;
     this.path = database.path;
+    this.note = new ManifestNote(database.path);
     this.description = `librocksdb ${api.version}`;
     this.multi = new MultiGet(database);
     this.readOptions = api.rocksdb_readoptions_create();
@@ -116,8 +114,6 @@ class LibrocksdbEngine implements Engine {
     api.rocksdb_writeoptions_set_sync(this.writeOptionsSync, 1);
     const syncLog = (): Promise<void> => database.callAsync("rocksdb_flush_wal", database.db, 1);
     this.queue = new WriteQueue({ apply: this.apply.bind(this), syncLog }, onFatal);
-    this.note = new ManifestNote(database.path);
-    this.note.update();
     stopAtExit(database);
   }
 
@@ -195,7 +191,7 @@ class LibrocksdbEngine implements Engine {
     });
     this.compactions.add(running);
     await running.finally(() => this.compactions.delete(running));
-    this.noteManifest();
+    this.note.update();
   }
 
   async close(): Promise<void> {
@@ -220,19 +216,9 @@ class LibrocksdbEngine implements Engine {
     const options = sync ? this.writeOptionsSync : this.writeOptions;
     try {
       await this.database.callAsync("rocksdb_write", db, options, batch);
+      this.note.wrote(representation.length);
     } finally {
       api.rocksdb_writebatch_destroy(batch);
-    }
-    this.bytesUnnoted += representation.length;
-    if (this.bytesUnnoted >= NOTE_EVERY_BYTES) this.noteManifest();
-  }
-
-  private noteManifest(): void {
-    this.bytesUnnoted = 0;
-    try {
-      this.note.update();
-    } catch {
-      // The note is a lower bound: an older one is weaker, not wrong. A full disk shows in writes.
     }
   }
 }

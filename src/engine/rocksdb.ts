@@ -7,7 +7,7 @@
 import { TikvError } from "../base/index.js";
 import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
 import { cfKey, cfUpperBound } from "./cf.js";
-import { lockedError, lockHolder } from "./lock_holder.js";
+import { lockedError } from "./lock_holder.js";
 import { OpenHandles } from "./open_handles.js";
 import { RocksdbBridge } from "./rocksdb_bridge.js";
 import {
@@ -69,8 +69,6 @@ export async function openRocksdbEngine(
   options: EngineOptions,
   tuning: RocksdbTuning = ROCKSDB_TUNING,
 ): Promise<Engine> {
-  // The start-up checks must not read files that another process is writing.
-  if (lockHolder(options.path) !== undefined) throw lockedError(options.path);
   const engine = new RocksdbEngine(options, tuning);
   await engine.open({
     createIfMissing: true,

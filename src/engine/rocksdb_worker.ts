@@ -54,10 +54,7 @@ const db = new NativeDb();
 const pins = new Pins(db);
 const applier = new Applier(db, randomBytes(8).readBigUInt64LE());
 
-/** Bytes written between two looks at the MANIFEST's length: some for each memtable. */
-const NOTE_EVERY_BYTES = 4 * 1024 * 1024;
 let note: ManifestNote | undefined;
-let bytesUnnoted = 0;
 
 /** The rest of a frame that is crossing in pieces, in either direction. */
 let incoming: { readonly whole: Uint8Array; received: number } | undefined;
@@ -229,8 +226,9 @@ async function act(message: Exclude<ToWorker, { kind: "unpin" }>): Promise<void>
     case "write":
       if (message.pin !== PIN_NONE) pins.pin(message.pin);
       if (message.representation.length === 0) return applier.syncLog();
-      noteAfter(message.representation.length);
-      return applier.apply(message.representation, message.sync);
+      await applier.apply(message.representation, message.sync);
+      note?.wrote(message.representation.length);
+      return;
     case "compact":
       await db.compact();
       note?.update();
@@ -246,17 +244,6 @@ async function open(path: string, options: NativeOpenOptions): Promise<void> {
   await db.open(path, options);
   note = new ManifestNote(path);
   note.update();
-}
-
-function noteAfter(bytes: number): void {
-  bytesUnnoted += bytes;
-  if (bytesUnnoted < NOTE_EVERY_BYTES) return;
-  bytesUnnoted = 0;
-  try {
-    note?.update();
-  } catch {
-    // The note is a lower bound: an older one is weaker, not wrong. A full disk shows in the write.
-  }
 }
 
 function described(error: unknown): { code: string; message: string } {

@@ -4,7 +4,7 @@
  */
 import { resolve } from "node:path";
 import { type Loaded, type LogOptions, logOptions } from "../config/index.js";
-import { announce } from "./announce.js";
+import { startAndAnnounce } from "./announce.js";
 import type { RunOptions } from "./environment.js";
 import { type PdNode, startPdNode } from "./pd_node.js";
 import { openRun } from "./run.js";
@@ -33,17 +33,18 @@ export async function runPlayground(
   const { values } = config;
   const env = openRun(config, quietLog(config), values["server.graceful-shutdown-timeout"], run);
   const inMemory = run.memory || values["engine.binding"] === "memory";
-  const pd: PdNode = await startPdNode(values, inMemory ? "" : dirs.pd, "--pd-addr", env);
-  const store: TikvNode = await startTikvNode(
-    { config: values, dataDir: inMemory ? "" : dirs.store, pdEndpoints: [pd.address] },
-    env,
-  );
-  const info = {
-    pd: pd.address,
-    store: store.address,
-    status: store.statusAddress,
-    data_dir: inMemory ? "" : resolve(dirs.base),
-    engine: store.engine,
-  };
-  announce(info, env);
+  await startAndAnnounce(env, async () => {
+    const pd: PdNode = await startPdNode(values, inMemory ? "" : dirs.pd, "--pd-addr", env);
+    const store: TikvNode = await startTikvNode(
+      { config: values, dataDir: inMemory ? "" : dirs.store, pdEndpoints: [pd.address] },
+      env,
+    );
+    return {
+      pd: pd.address,
+      store: store.address,
+      status: store.statusAddress,
+      data_dir: inMemory ? "" : resolve(dirs.base),
+      engine: store.engine,
+    };
+  });
 }

@@ -1,7 +1,7 @@
 /** Runs one role in a process of its own; what `rutile store` and `rutile pd` do. */
 import { resolve } from "node:path";
 import { type Loaded, type LogOptions, logOptions } from "../config/index.js";
-import { announce } from "./announce.js";
+import { startAndAnnounce } from "./announce.js";
 import { type Environment, openEnvironment, type RunOptions } from "./environment.js";
 import { startPdNode } from "./pd_node.js";
 import { clearReadyFile } from "./ready_file.js";
@@ -27,15 +27,16 @@ export async function runStore(config: Loaded<"store">, run: RunOptions): Promis
   const inMemory = run.memory || values["engine.binding"] === "memory";
   const dataDir = inMemory ? "" : values["storage.data-dir"];
   const pdEndpoints = values["pd.endpoints"];
-  const store = await startTikvNode({ config: values, dataDir, pdEndpoints }, env);
-  const info = {
-    pd: null,
-    store: store.address,
-    status: store.statusAddress,
-    data_dir: inMemory ? "" : resolve(dataDir),
-    engine: store.engine,
-  };
-  announce(info, env);
+  await startAndAnnounce(env, async () => {
+    const store = await startTikvNode({ config: values, dataDir, pdEndpoints }, env);
+    return {
+      pd: null,
+      store: store.address,
+      status: store.statusAddress,
+      data_dir: inMemory ? "" : resolve(dataDir),
+      engine: store.engine,
+    };
+  });
 }
 
 /** PD has no key for this; a stop of PD only ends streams. */
@@ -47,13 +48,14 @@ export async function runPd(config: Loaded<"pd">, run: RunOptions): Promise<void
   const env = openRun(config, logOptions(values), PD_GRACE_MS, run);
   const inMemory = run.memory || values["engine.binding"] === "memory";
   const dataDir = inMemory ? "" : values["data-dir"];
-  const pd = await startPdNode(values, dataDir, "--client-urls", env);
-  const info = {
-    pd: pd.address,
-    store: null,
-    status: null,
-    data_dir: inMemory ? "" : resolve(dataDir),
-    engine: pd.engine,
-  };
-  announce(info, env);
+  await startAndAnnounce(env, async () => {
+    const pd = await startPdNode(values, dataDir, "--client-urls", env);
+    return {
+      pd: pd.address,
+      store: null,
+      status: null,
+      data_dir: inMemory ? "" : resolve(dataDir),
+      engine: pd.engine,
+    };
+  });
 }

@@ -39,7 +39,8 @@ export function checkDataDir(path: string): void {
     closeSync(openSync(probe, "w"));
     unlinkSync(probe);
   } catch (cause) {
-    const text = `cannot use the data directory ${path}: ${errorMessage(cause)}; make it writable, or choose another --data-dir`;
+    const why = `cannot use the data directory ${path}: ${errorMessage(cause)}`;
+    const text = `${why}; make it writable, or choose another --data-dir`;
     throw new TikvError("RUTILE:Engine:Io", text, { cause });
   }
 }

@@ -14,7 +14,7 @@ import { type Clock, equalBytes, type Logger, nextKey } from "../base/index.js";
 import { dataKey } from "../codec/index.js";
 import type { Engine, WriteBatch } from "../engine/index.js";
 import type { Peer } from "../raftstore/index.js";
-import { type RawFormat, removable } from "../raw/index.js";
+import { type RawFormat, removable, sameUserKey } from "../raw/index.js";
 import type { LatchQueue } from "./latches.js";
 import type { LocalKv } from "./local_kv.js";
 import type { StorageMetrics } from "./metrics.js";
@@ -106,14 +106,23 @@ export class TtlChecker {
     const cursor = snapshot.cursor("default", from, NO_KEY, false);
     try {
       cursor.seekToFirst();
-      const { keys, values } = cursor.take(SLICE_KEYS, SLICE_BYTES);
+      const taken = cursor.take(SLICE_KEYS, SLICE_BYTES);
       const ended = !cursor.valid;
-      const slice = { keys, values, before, ended };
+      // The last key's versions may go on in the next slice: it starts with them, unless they fill
+      // this one.
+      const head = format.versioned && !ended ? lastUserKey(taken.keys) : 0;
+      const cut = head === 0 ? taken.keys.length : head;
+      const slice = {
+        keys: taken.keys.slice(0, cut),
+        values: taken.values.slice(0, cut),
+        before,
+        ended: ended || head > 0,
+      };
       const dead = removable(format, slice, nowSeconds(clock)).map((i) => ({
-        key: keys[i] as Uint8Array,
-        value: values[i] as Uint8Array,
+        key: slice.keys[i] as Uint8Array,
+        value: slice.values[i] as Uint8Array,
       }));
-      return { dead, last: keys[keys.length - 1], ended };
+      return { dead, last: slice.keys[cut - 1], ended };
     } finally {
       cursor.close();
       snapshot.close();
@@ -152,4 +161,13 @@ export class TtlChecker {
     this.deps.metrics.onTtlAction("removed", batch.count);
     await this.deps.engine.write(batch, NO_SYNC);
   }
+}
+
+/** The index of the first version of the last user key. */
+function lastUserKey(keys: readonly Uint8Array[]): number {
+  let head = keys.length - 1;
+  const last = keys[head];
+  if (last === undefined) return 0;
+  while (head > 0 && sameUserKey(keys[head - 1] as Uint8Array, last)) head--;
+  return head;
 }

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex } from "../../src/base/index.js";
-import { memcomparableLength, SLICE_BYTES } from "../../src/kernel/index.js";
+import { CORRUPT, memcomparableLength, SLICE_BYTES } from "../../src/kernel/index.js";
 import {
   agree,
   bytesArbitrary,
@@ -93,6 +93,35 @@ test("decode agrees on damaged input", () => {
     }
     decodeAll(encoded, placement, desc);
   });
+});
+
+test("every kind of damage is refused, the items before it are done", () => {
+  const good = "6100000000000000f8";
+  const damaged = [
+    "",
+    "6100000000000000",
+    "0102030405060708ff",
+    "0102030405060708ff61000000000000f8",
+    "0000000000000000f6",
+    "000000000000000000",
+    "6100000000000000f7",
+    "6100000000000001f8",
+    "6162000000000000f8",
+    `${good}00`,
+    `${good}${good}`,
+    `${good}0102030405060708ff`,
+  ];
+  for (const hex of damaged) {
+    const seen = agree((functions, arena) => {
+      const table = place(arena, fromHexRows([good, hex, good]), 1);
+      const outTable = arena.scratch.reserve(3 * SLICE_BYTES);
+      const { start, end } = arena.output;
+      const code = functions.memcomparableDecode(table, 3, outTable, start, end, 0);
+      const size = arena.outEnd - start;
+      return { code, item: arena.errItem, size, done: slicesHex(arena, outTable, 1) };
+    });
+    assert.equal(seen, { code: CORRUPT, item: 1, size: 1, done: ["61"] }, `damaged: ${hex}`);
+  }
 });
 
 test("order of encodings is the order of the strings, descending reversed", () => {

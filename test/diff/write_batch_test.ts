@@ -36,10 +36,10 @@ import {
   placementArbitrary,
 } from "./support.js";
 
-/** Returns the same range with its ends in order, or one without an upper end. */
+/** Returns the same range with its ends in order; an empty end stays open. */
 function forwards(range: Change): Change {
   const order = compareBytes(range.key, range.value);
-  if (order < 0) return range;
+  if (order < 0 || range.value.length === 0) return range;
   return order === 0
     ? { ...range, value: new Uint8Array(0) }
     : { ...range, key: range.value, value: range.key };

@@ -23,6 +23,14 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
+export interface SpawnOptions {
+  /** False for a command that takes no --ready-file; default true. */
+  readonly isServer?: boolean;
+  readonly env?: Readonly<Record<string, string>>;
+  /** A program that runs the command line behind it, such as a shell that sets limits. */
+  readonly under?: readonly string[];
+}
+
 /** One process of the command line. */
 export class Rutile {
   readonly child: ChildProcess;
@@ -33,13 +41,14 @@ export class Rutile {
   readonly #readyFile: string;
 
   /** `args` without --ready-file, which a server gets beside them. */
-  constructor(
-    args: readonly string[],
-    options: { readonly isServer: boolean } = { isServer: true },
-  ) {
+  constructor(args: readonly string[], options: SpawnOptions = {}) {
     this.#readyFile = join(tmpDir("ready"), "ready.json");
-    const all = options.isServer ? [...args, "--ready-file", this.#readyFile] : args;
-    this.child = spawn(process.execPath, [MAIN, ...all], { stdio: ["ignore", "pipe", "pipe"] });
+    const all = options.isServer === false ? args : [...args, "--ready-file", this.#readyFile];
+    const [program, ...line] = [...(options.under ?? []), process.execPath, MAIN, ...all];
+    this.child = spawn(program as string, line, {
+      env: { ...process.env, ...options.env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     running.add(this.child);
     this.child.stdout?.on("data", (chunk: Buffer) => {
       this.stdout += chunk.toString();

@@ -34,6 +34,8 @@ const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
 export interface FixtureOptions {
   readonly storage?: Partial<StorageOptions>;
   readonly address?: string;
+  /** Default: "", no disk to fill. */
+  readonly dataDir?: string;
   readonly engine?: Engine;
   readonly pd?: FakePd;
   readonly clock?: Clock;
@@ -62,6 +64,7 @@ export async function startFixture(given: FixtureOptions = {}): Promise<Fixture>
         ...RAFTSTORE_DEFAULTS,
         address: given.address ?? "127.0.0.1:20160",
         version: "8.5.0",
+        dataDir: given.dataDir ?? "",
         pdRetryIntervalMs: 1,
       },
       storage,

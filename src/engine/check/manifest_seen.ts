@@ -4,7 +4,7 @@
  * the old ones. The length is noted after opening, while writing, and at close; a shorter MANIFEST,
  * or an older one in CURRENT, is refused. What was noted is a lower bound, so a crash is no problem.
  *
- *   RUTILE-MANIFEST: `MANIFEST-000005 1234 <crc32c of what stands before, hex>\n`
+ *   RUTILE_MANIFEST: `MANIFEST-000005 1234 <crc32c of what stands before, hex>\n`
  */
 import {
   closeSync,
@@ -22,7 +22,10 @@ import { crc32c } from "./crc32c.js";
 import { damaged } from "./damage.js";
 
 /** PERSISTED. */
-export const SEEN_FILE = "RUTILE-MANIFEST";
+export const SEEN_FILE = "RUTILE_MANIFEST";
+
+/** Bytes written between two looks at the MANIFEST's length: some for each memtable. */
+const LOOK_EVERY_BYTES = 4 * 1024 * 1024;
 
 interface Seen {
   readonly name: string;
@@ -53,9 +56,22 @@ export function checkSeen(directory: string, name: string, sizeBytes: number): v
 export class ManifestNote {
   private readonly directory: string;
   private noted = "";
+  private bytesSinceLook = 0;
 
   constructor(directory: string) {
     this.directory = directory;
+  }
+
+  /** To be called after each write with its length; looks at the MANIFEST now and then. */
+  wrote(bytes: number): void {
+    this.bytesSinceLook += bytes;
+    if (this.bytesSinceLook < LOOK_EVERY_BYTES) return;
+    this.bytesSinceLook = 0;
+    try {
+      this.update();
+    } catch {
+      // An older note is weaker, not wrong. A disk that fails shows in the writes.
+    }
   }
 
   /** Two system calls when nothing changed. Errs with the file system's error. */

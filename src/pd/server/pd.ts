@@ -18,6 +18,7 @@ import { IdService } from "./id.js";
 import type { Json } from "./json.js";
 import { keyspaceHandlers } from "./keyspace_service.js";
 import { type Member, memberId } from "./member.js";
+import { metaStorageHandlers } from "./meta_storage_service.js";
 import { bindStateMetrics, pdMetrics } from "./metrics.js";
 import { PD_VERSION, type PdOptions } from "./options.js";
 import { probeStore, type StoreProbe } from "./store_probe.js";
@@ -128,6 +129,7 @@ function grpcServices(parts: Parts): ClientPortServices["grpc"] {
   return [
     [pdName, { ...pdUnary, ...streams }],
     unary("keyspacepb.Keyspace", keyspaceHandlers(cluster)),
+    unary("meta_storagepb.MetaStorage", metaStorageHandlers(cluster)),
     unary("etcdserverpb.Cluster", etcdCluster(etcd)),
     unary("etcdserverpb.Maintenance", etcdMaintenance(etcd)),
     unary("grpc.health.v1.Health", healthHandlers()),

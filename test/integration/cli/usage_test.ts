@@ -51,13 +51,15 @@ const WRONG: readonly (readonly [readonly string[], number, string])[] = [
   [
     ["start", "--log-level", "loud", "--labels", "zone"],
     1,
-    'rutile: --labels: server.labels: given "zone", expected labels of letters, digits, "-", "_", ".", such as { zone = "z1" }\n' +
+    'rutile: --labels: server.labels: given "zone", expected labels of letters, digits, ' +
+      '"-", "_", ".", such as { zone = "z1" }\n' +
       'rutile: --log-level: log.level: given "loud", expected one of "debug", "info", "warn", "error"\n',
   ],
   [
     ["store", "--addr", "0.0.0.0:20160"],
     1,
-    'rutile: --addr: server.addr: given "0.0.0.0:20160", which no client can connect to; set server.advertise-addr (--advertise-addr) to this host\'s name or IP\n',
+    'rutile: --addr: server.addr: given "0.0.0.0:20160", which no client can connect ' +
+      "to; set server.advertise-addr (--advertise-addr) to this host's name or IP\n",
   ],
   [
     ["start", "--config", "/nowhere/rutile.toml"],

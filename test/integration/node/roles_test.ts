@@ -92,9 +92,11 @@ test("a store of another cluster is refused with TiKV's words and exit code 1", 
   const refused = startStore(dir, (await other.ready()).pd as string);
   assert.is((await refused.exited).code, 1);
   const last = refused.stderrLines.at(-1) as string;
-  assert.match(
-    last,
-    /cluster ID mismatch, local \d+ != remote \d+, you are trying to connect to another cluster, please reconnect to the correct PD/,
+  assert.match(last, /^rutile: cluster ID mismatch, local \d+ != remote \d+, /);
+  assert.ok(
+    last.includes(
+      "you are trying to connect to another cluster, please reconnect to the correct PD",
+    ),
   );
   await other.stop();
 });

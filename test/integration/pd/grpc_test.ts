@@ -111,6 +111,15 @@ test("the cluster id is time << 32 plus a random half: beyond 2^53, exact in eve
     assert.equal(info.serviceModes, [pdpb.ServiceMode.PD_SVC_MODE]);
   }));
 
+test("MetaStorage answers Get with nothing stored, so that Go clients do not retry at start", () =>
+  withPd(async ({ client }) => {
+    const response = await client.callRaw("meta_storagepb.MetaStorage", "Get", {
+      key: utf8("/ms/1/router/registry/"),
+    });
+    assert.equal(response.kvs, []);
+    assert.is(response.header?.error, null);
+  }));
+
 const UNARY_CHECKED = [
   "AllocID",
   "IsBootstrapped",
@@ -186,7 +195,7 @@ test("everything else of pdpb.PD, and other services, answer UNIMPLEMENTED", () 
       asked++;
     }
     assert.ok(asked >= 30, `${asked} methods asked`);
-    const get = client.callRaw("meta_storagepb.MetaStorage", "Get", { key: utf8("k") });
+    const get = client.callRaw("meta_storagepb.MetaStorage", "Put", { key: utf8("k") });
     assert.match(await statusOf(get), /^UNIMPLEMENTED /);
     const range = client.callRaw("etcdserverpb.KV", "Range", { key: utf8("k") });
     assert.match(await statusOf(range), /^UNIMPLEMENTED /);

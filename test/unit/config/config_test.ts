@@ -43,7 +43,8 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     "a mistyped key of TiKV",
     "[raftstore]\n\n# a comment\nraft-log-gc-treshold = 50\n",
     [
-      "f.toml:4: unknown key raftstore.raft-log-gc-treshold (given 50); did you mean raftstore.raft-log-gc-threshold?",
+      "f.toml:4: unknown key raftstore.raft-log-gc-treshold (given 50); did you mean " +
+        "raftstore.raft-log-gc-threshold?",
     ],
   ],
   [
@@ -72,7 +73,8 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     "a wrong unit",
     '[raftstore]\nraft-entry-max-size = "1GBB"\n',
     [
-      'f.toml:2: raftstore.raft-entry-max-size: given "1GBB", expected a size with units B, KiB, MiB, GiB, such as "8MiB"',
+      'f.toml:2: raftstore.raft-entry-max-size: given "1GBB", expected a size with ' +
+        'units B, KiB, MiB, GiB, such as "8MiB"',
     ],
   ],
   [
@@ -130,7 +132,8 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     [
       'f.toml:2: server.addr: given "127.0.0.1", expected an address "HOST:PORT", such as "127.0.0.1:20160"',
       'f.toml:3: server.status-addr: given "h:70000", expected an address "HOST:PORT", such as "127.0.0.1:20160"',
-      'f.toml:4: server.advertise-addr: given "http://h:1", expected an address "HOST:PORT", such as "127.0.0.1:20160"',
+      'f.toml:4: server.advertise-addr: given "http://h:1", expected an address ' +
+        '"HOST:PORT", such as "127.0.0.1:20160"',
     ],
   ],
   [
@@ -142,7 +145,8 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     "labels with spaces",
     '[server.labels]\nzone = "z 1"\n',
     [
-      'f.toml:1: server.labels: given { zone = "z 1" }, expected labels of letters, digits, "-", "_", ".", such as { zone = "z1" }',
+      'f.toml:1: server.labels: given { zone = "z 1" }, expected labels of letters, ' +
+        'digits, "-", "_", ".", such as { zone = "z1" }',
     ],
   ],
   [
@@ -176,7 +180,8 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     "an advertised address that nobody can reach",
     '[server]\naddr = "0.0.0.0:20160"\n',
     [
-      'f.toml:2: server.addr: given "0.0.0.0:20160", which no client can connect to; set server.advertise-addr (--advertise-addr) to this host\'s name or IP',
+      'f.toml:2: server.addr: given "0.0.0.0:20160", which no client can connect to; ' +
+        "set server.advertise-addr (--advertise-addr) to this host's name or IP",
     ],
   ],
   [
@@ -244,7 +249,8 @@ test("a flag wins over the file, the file over the default", () => {
 test("a wrong flag names the flag", () => {
   const flag = { flag: "--labels", key: "server.labels", value: "zone" };
   assert.equal(storeConfig("", [flag]).problems.map(formatProblem), [
-    '--labels: server.labels: given "zone", expected labels of letters, digits, "-", "_", ".", such as { zone = "z1" }',
+    '--labels: server.labels: given "zone", expected labels of letters, digits, "-", ' +
+      '"_", ".", such as { zone = "z1" }',
   ]);
 });
 
@@ -326,7 +332,9 @@ test("/config is nested and keeps numbers, booleans and units as TiKV does", () 
 test("PD refuses addresses that clients cannot use", () => {
   const flags = [{ flag: "--client-urls", key: "client-urls", value: "http://0.0.0.0:2379" }];
   assert.equal(checkPd(validate(PD_FIELDS, { flags })).map(formatProblem), [
-    '--client-urls: client-urls: given "http://0.0.0.0:2379", which no client can connect to; set advertise-client-urls (--advertise-client-urls) to this host\'s name or IP',
+    '--client-urls: client-urls: given "http://0.0.0.0:2379", which no client can ' +
+      "connect to; set advertise-client-urls (--advertise-client-urls) to this host's " +
+      "name or IP",
   ]);
 });
 

@@ -1,0 +1,72 @@
+/** What ends a running process: a failed write, a bug; and what must not: a broken terminal. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { openRaw } from "../../support/raw_grpc.js";
+import { ANY_PORTS, Rutile } from "../../support/rutile.js";
+import { tmpDir } from "../../support/tmp.js";
+
+const test = suite("failure");
+
+/** Runs what follows with files limited to 1 MiB; a larger write fails with EFBIG, not a signal. */
+const SMALL_FILES = ["sh", "-c", 'trap "" XFSZ; ulimit -f 2048; exec "$@"', "sh"];
+
+test("a write that fails is not acknowledged and ends the process with 1", async () => {
+  const dir = tmpDir("failure");
+  const rutile = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS], { under: SMALL_FILES });
+  const raw = await openRaw((await rutile.ready()).pd as string);
+  const value = new Uint8Array(128 * 1024);
+  let acknowledged = 0;
+  let failure = "";
+  while (failure === "" && acknowledged < 100) {
+    try {
+      await raw.put(Buffer.from(`k${acknowledged}`), value);
+      acknowledged++;
+    } catch (error) {
+      failure = (error as Error).message;
+    }
+  }
+  raw.close();
+  assert.equal(await rutile.exited, { code: 1, signal: null });
+  assert.ok(acknowledged > 0 && acknowledged < 10, `${acknowledged} writes fit below the limit`);
+  const last = rutile.stderrLines.at(-1) as string;
+  assert.match(last, /^rutile: .*(File too large|EFBIG)/);
+  const again = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS]);
+  const reopened = await openRaw((await again.ready()).pd as string);
+  for (let i = 0; i < acknowledged; i++) {
+    const found = await reopened.get(Buffer.from(`k${i}`));
+    assert.is(found?.length, value.length, `acknowledged write ${i} is there`);
+  }
+  reopened.close();
+  await again.stop();
+});
+
+for (const [what, code] of [
+  ["an unhandled rejection", "Promise.reject(new TypeError('boom'))"],
+  ["an uncaught exception", "throw new TypeError('boom')"],
+] as const) {
+  test(`${what} is logged and ends the process with 1`, async () => {
+    // The ready block on stdout is the moment after which the code runs.
+    const late =
+      "const write = process.stdout.write.bind(process.stdout);" +
+      `process.stdout.write = (...all) => { setTimeout(() => { ${code} }, 10);` +
+      "return write(...all); };";
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(late)}` };
+    const rutile = new Rutile(["start", "--memory", ...ANY_PORTS], { env });
+    assert.equal(await rutile.exited, { code: 1, signal: null });
+    assert.match(rutile.stderr, /\[ERROR\] \[rutile\] \["fatal error, exiting"\] \[error=boom\]/);
+    assert.match(rutile.stderr, /^rutile: boom$/m);
+  });
+}
+
+test("a terminal that is gone does not end the process", async () => {
+  const rutile = new Rutile(["start", "--memory", ...ANY_PORTS]);
+  rutile.child.stderr?.destroy();
+  rutile.child.stdout?.destroy();
+  const ready = await rutile.ready();
+  const raw = await openRaw(ready.pd as string);
+  await raw.put(Buffer.from("a"), Buffer.from("b"));
+  raw.close();
+  assert.is((await rutile.stop()).code, 0);
+});
+
+test.run();

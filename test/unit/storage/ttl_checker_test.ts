@@ -1,0 +1,137 @@
+/** The TTL pass: what it removes, what it must not remove, and that it may run beside writes. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { utf8 } from "../../../src/base/index.js";
+import type { RunningStore } from "../../../src/storage/index.js";
+import { FakeClock } from "../../support/fake_clock.js";
+import { dumpEngine, type Fixture, startFixture } from "../../support/store_fixture.js";
+import { within } from "../../support/within.js";
+
+const pair = (key: string, value: string, ttl: bigint) => ({
+  key: utf8(key),
+  value: utf8(value),
+  ttl,
+});
+
+/** One round of the pass, which otherwise comes every twelve hours. */
+function runPass(store: RunningStore): Promise<void> {
+  const { ttlChecker } = store.storage as unknown as {
+    ttlChecker: { runOnce(): Promise<void> };
+  };
+  return ttlChecker.runOnce();
+}
+
+const dataCount = ({ engine }: Fixture): number =>
+  dumpEngine(engine).filter((line) => line.startsWith("default 7a")).length;
+
+async function withStore(
+  apiVersion: 1 | 2,
+  use: (fixture: Fixture, clock: FakeClock) => Promise<void>,
+): Promise<void> {
+  const clock = new FakeClock();
+  const fixture = await startFixture({ storage: { apiVersion }, clock });
+  try {
+    await use(fixture, clock);
+  } finally {
+    await fixture.store.stop();
+    await fixture.engine.close();
+  }
+}
+
+for (const apiVersion of [1, 2] as const) {
+  test(`mode ${apiVersion}: expired values go, in several slices; others stay`, async () => {
+    await withStore(apiVersion, async (fixture, clock) => {
+      const { store, ctx } = fixture;
+      const pairs = Array.from({ length: 1000 }, (_, i) =>
+        pair(`rk${String(i).padStart(4, "0")}`, "v", i % 3 === 0 ? 0n : BigInt(i % 3) * 10n),
+      );
+      await store.storage.raw.batchPut(ctx, "", pairs, false);
+      await runPass(store);
+      assert.is(dataCount(fixture), 1000);
+      clock.advance(10_000);
+      await runPass(store);
+      assert.is(dataCount(fixture), 667);
+      clock.advance(10_000);
+      await runPass(store);
+      assert.is(dataCount(fixture), 334);
+      const left = store.storage.raw.get(ctx, "", utf8("rk0003"));
+      assert.equal(left.ok && left.value, utf8("v"));
+    });
+  });
+
+  test(`mode ${apiVersion}: a put that overtakes the pass is not lost`, async () => {
+    await withStore(apiVersion, async ({ store, ctx }, clock) => {
+      const { raw } = store.storage;
+      for (let round = 0; round < 30; round++) {
+        await raw.put(ctx, "", pair("rk", "old", 1n), false);
+        clock.advance(1000);
+        // The put is submitted at different moments of the pass, plain and marked for CAS.
+        const pass = runPass(store);
+        for (let i = 0; i < round % 6; i++) await Promise.resolve();
+        const put = raw.put(ctx, "", pair("rk", "new", 0n), round % 2 === 0);
+        await Promise.all([pass, put]);
+        const got = raw.get(ctx, "", utf8("rk"));
+        assert.equal(got.ok && got.value, utf8("new"), `round ${round}`);
+      }
+    });
+  });
+}
+
+test("mode 2: old versions and tombstones go, the newest value stays", async () => {
+  await withStore(2, async (fixture) => {
+    const { store, ctx } = fixture;
+    const { raw } = store.storage;
+    for (let i = 0; i < 10; i++) {
+      await raw.batchPut(ctx, "", [pair("ra", `${i}`, 0n), pair("rb", `${i}`, 0n)], false);
+    }
+    await raw.delete(ctx, "", utf8("rb"), false);
+    assert.is(dataCount(fixture), 21);
+    await runPass(store);
+    assert.is(dataCount(fixture), 1);
+    const got = raw.get(ctx, "", utf8("ra"));
+    assert.equal(got.ok && got.value, utf8("9"));
+    const gone = raw.get(ctx, "", utf8("rb"));
+    assert.ok(gone.ok && gone.value === undefined);
+  });
+});
+
+test("mode 2: a key with more versions than a slice never shows an old one", async () => {
+  await withStore(2, async (fixture, clock) => {
+    const { store, ctx } = fixture;
+    const { raw } = store.storage;
+    const writes = Array.from({ length: 600 }, (_, i) =>
+      raw.put(ctx, "", pair("ra", `${i}`, 0n), false),
+    );
+    await Promise.all(writes);
+    await raw.put(ctx, "", pair("ra", "last", 1n), false);
+    clock.advance(1000);
+    for (let round = 0; round < 4; round++) {
+      let running = true;
+      const pass = runPass(store).finally(() => {
+        running = false;
+      });
+      while (running) {
+        const got = raw.get(ctx, "", utf8("ra"));
+        assert.ok(got.ok && got.value === undefined, "an expired key came back");
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await pass;
+    }
+    assert.is(dataCount(fixture), 0);
+  });
+});
+
+test("the pass runs by itself after the interval", async () => {
+  const clock = new FakeClock();
+  const fixture = await startFixture({
+    storage: { apiVersion: 1, ttlCheckPollIntervalMs: 5 },
+    clock,
+  });
+  await fixture.store.storage.raw.put(fixture.ctx, "", pair("k", "v", 1n), false);
+  clock.advance(1000);
+  await within(2000, "the expired key is removed", () => dataCount(fixture) === 0);
+  await fixture.store.stop();
+  await fixture.engine.close();
+});
+
+test.run();
