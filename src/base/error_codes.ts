@@ -112,6 +112,79 @@ export const ERROR_CODES = {
     cause: "PD refused to register this store.",
     remedy: "Read PD's words: another store may use this address or this data directory.",
   },
+  "KV:Raftstore:EntryTooLarge": {
+    cause: "One write is larger than a raft entry may be.",
+    remedy: "Split the batch, or raise raftstore.raft-entry-max-size on the stores.",
+  },
+  "KV:Storage:KeyTooLarge": {
+    cause: "A key is longer than storage.max-key-size.",
+    remedy: "Use shorter keys, or raise storage.max-key-size on the stores.",
+  },
+  "KV:Storage:TtlNotEnabled": {
+    cause: "A TTL was given, but the stores do not keep TTLs.",
+    remedy:
+      "Set storage.enable-ttl = true (or storage.api-version = 2) on stores with an empty data directory.",
+  },
+  "KV:Storage:ApiVersionNotMatched": {
+    cause: "The client and the stores use different API versions.",
+    remedy: "Set the client's apiVersion to the stores' storage.api-version.",
+  },
+  "KV:Storage:InvalidCf": {
+    cause: "The store has no such column family.",
+    remedy: "Use default, write or lock; raw clients want default.",
+  },
+  "RUTILE:Client:PdUnavailable": {
+    cause: "No placement driver answered in time.",
+    remedy: "Check the PD endpoints, and that PD runs and can be reached.",
+  },
+  "RUTILE:Client:PdRefused": {
+    cause: "PD refused a request.",
+    remedy: "Read PD's words in the message.",
+  },
+  "RUTILE:Client:ClusterMismatch": {
+    cause: "PD belongs to another cluster than before.",
+    remedy: "Make a new client if the cluster was replaced; otherwise check the PD endpoints.",
+  },
+  "RUTILE:Client:StoreUnavailable": {
+    cause: "A store could not be reached, or was too busy, for as long as the client may retry.",
+    remedy: "Check that the store runs and that its advertised address can be reached from here.",
+  },
+  "RUTILE:Client:RegionUnavailable": {
+    cause: "No store served the region for as long as the client may retry.",
+    remedy: "Check that most of the region's stores run; see rutile ctl region.",
+  },
+  "RUTILE:Client:Timeout": {
+    cause: "The operation took longer than its timeout.",
+    remedy: "Raise timeoutMs, or look for the reason in the attempts that the message lists.",
+  },
+  "RUTILE:Client:Aborted": {
+    cause: "The caller's AbortSignal fired.",
+    remedy: "Nothing to do; a write may have happened.",
+  },
+  "RUTILE:Client:Undetermined": {
+    cause: "The connection broke after a compare-and-swap was sent.",
+    remedy: "Read the key to see whether the swap happened.",
+  },
+  "RUTILE:Client:InvalidArgument": {
+    cause: "An argument is outside of what the protocol can carry.",
+    remedy: "See the message.",
+  },
+  "RUTILE:Client:TooManyPending": {
+    cause: "More requests wait for one store than the client may hold.",
+    remedy: "Await some before sending more, or raise pendingMax.",
+  },
+  "RUTILE:Client:Refused": {
+    cause: "A store refused the request for good.",
+    remedy: "Read the store's words in the message.",
+  },
+  "RUTILE:Client:Protocol": {
+    cause: "A server answered something that the protocol does not allow.",
+    remedy: "Check that the versions of client and servers fit; report it.",
+  },
+  "RUTILE:Client:Closed": {
+    cause: "The client was closed.",
+    remedy: "Close it only after the last operation.",
+  },
 } as const satisfies Record<string, ErrorCodeInfo>;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

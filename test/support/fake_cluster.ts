@@ -86,10 +86,11 @@ export class FakeCluster {
 
   /** Pairs in `[start, end)`, in order. */
   range(start: Uint8Array, end: Uint8Array): [Uint8Array, FakePair][] {
-    return [...this.pairs.keys()]
-      .sort()
-      .map((hex) => [fromHex(hex), this.pairs.get(hex) as FakePair] as [Uint8Array, FakePair])
-      .filter(([key]) => keyInRange(key, start, end));
+    const [from, to] = [toHex(start), toHex(end)];
+    return [...this.pairs]
+      .filter(([hex]) => hex >= from && (to === "" || hex < to))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([hex, pair]) => [fromHex(hex), pair]);
   }
 
   put(key: Uint8Array, value: Uint8Array, ttl = 0): void {

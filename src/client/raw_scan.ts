@@ -1,0 +1,102 @@
+/** Scans over any number of regions, one page at a time, as async generators. */
+import { compareBytes, nextKey } from "../base/index.js";
+import type { kvrpcpb } from "../pb/index.js";
+import type { Backoffer } from "./backoff.js";
+import type { WireRange } from "./key_mode.js";
+import type { CachedRegion } from "./region_cache.js";
+import { earlierEnd, type RegionLocator } from "./region_locator.js";
+import { RELOAD } from "./region_request.js";
+
+export interface ScanPlan {
+  readonly range: WireRange;
+  readonly limit: number;
+  readonly pageSize: number;
+}
+
+/** Asks one region for a page; the range lies in the region. */
+export type ReadPage = (
+  region: CachedRegion,
+  range: WireRange,
+  limit: number,
+  op: Backoffer,
+) => Promise<readonly kvrpcpb.KvPair[] | typeof RELOAD>;
+
+export interface ScanDeps {
+  readonly locator: RegionLocator;
+  /** Makes the retry budget of one page. */
+  readonly newOp: () => Backoffer;
+  readonly readPage: ReadPage;
+}
+
+function isEmptyRange({ end, start }: WireRange): boolean {
+  return end.length > 0 && compareBytes(start, end) >= 0;
+}
+
+/** Yields the pairs of a range from its start, at most `limit`. */
+export async function* scanForward(
+  plan: ScanPlan,
+  deps: ScanDeps,
+): AsyncGenerator<kvrpcpb.KvPair, void> {
+  const { end } = plan.range;
+  let { start } = plan.range;
+  let left = plan.limit;
+  while (left > 0 && !isEmptyRange({ start, end })) {
+    const op = deps.newOp();
+    const region = await deps.locator.locate(start, op);
+    const part = { start, end: earlierEnd(region.endKey, end) };
+    const asked = Math.min(left, plan.pageSize);
+    const pairs = await pageOf(part, asked, region, op, deps);
+    if (pairs === RELOAD) continue;
+    yield* pairs;
+    left -= pairs.length;
+    const last = pairs.at(-1);
+    if (last !== undefined && pairs.length >= asked) start = nextKey(last.key);
+    else if (part.end.length === 0) return;
+    else start = part.end;
+  }
+}
+
+/** Yields the pairs of a range from its end, at most `limit`. */
+export async function* scanBackward(
+  plan: ScanPlan,
+  deps: ScanDeps,
+): AsyncGenerator<kvrpcpb.KvPair, void> {
+  const { start } = plan.range;
+  let { end } = plan.range;
+  let left = plan.limit;
+  while (left > 0 && !isEmptyRange({ start, end })) {
+    const op = deps.newOp();
+    const region = await deps.locator.locateBefore(end, op);
+    const after = compareBytes(region.startKey, start) > 0;
+    const part = { start: after ? region.startKey : start, end };
+    const asked = Math.min(left, plan.pageSize);
+    const pairs = await pageOf(part, asked, region, op, deps);
+    if (pairs === RELOAD) continue;
+    yield* pairs;
+    left -= pairs.length;
+    const last = pairs.at(-1);
+    if (last !== undefined && pairs.length >= asked) end = Uint8Array.from(last.key);
+    else if (!after || part.start.length === 0) return;
+    else end = part.start;
+  }
+}
+
+/** Reads a page; pairs outside of the range would be a store's bug and end the scan. */
+async function pageOf(
+  range: WireRange,
+  limit: number,
+  region: CachedRegion,
+  op: Backoffer,
+  deps: ScanDeps,
+): Promise<readonly kvrpcpb.KvPair[] | typeof RELOAD> {
+  const pairs = await deps.readPage(region, range, limit, op);
+  if (pairs === RELOAD) return RELOAD;
+  for (const { key } of pairs) {
+    const inside =
+      compareBytes(key, range.start) >= 0 &&
+      (range.end.length === 0 || compareBytes(key, range.end) < 0);
+    if (!inside)
+      throw op.error("RUTILE:Client:Protocol", "a scan returned a key outside its range");
+  }
+  return pairs;
+}
