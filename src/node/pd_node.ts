@@ -1,8 +1,9 @@
 /** The placement driver of a process: its options from the configuration, its port, its stop. */
 import { randomBytes } from "node:crypto";
 import { type Host, type PdConfig, parseAddress } from "../config/index.js";
-import { openEngine } from "../engine/index.js";
+import { type Engine, openEngine } from "../engine/index.js";
 import { PD_DEFAULTS, type PdDeps, type PdOptions, startPd } from "../pd/index.js";
+import { bindEngineMetrics } from "./bind_metrics.js";
 import type { Environment } from "./environment.js";
 import { advertised, listenOn } from "./ports.js";
 import { checkDataDir } from "./startup_checks.js";
@@ -42,8 +43,12 @@ export async function startPdNode(
 ): Promise<PdNode> {
   const { clock, metrics, shutdown, fatal } = env;
   if (dataDir !== "") checkDataDir(dataDir);
+  let engine: Engine | undefined;
   const deps: PdDeps = {
-    openEngine,
+    openEngine: async (options) => {
+      engine = await openEngine(options);
+      return engine;
+    },
     clock,
     logger: env.logger.child({ component: "pd" }),
     metrics,
@@ -55,5 +60,7 @@ export async function startPdNode(
   const wanted = { flag, address, retry: env.options.portRetry };
   const pd = await listenOn(wanted, (at) => startPd(pdOptions(config, dataDir, address, at), deps));
   shutdown.add("pd", () => pd.stop());
+  // Only now: with --port-retry earlier attempts opened engines that are closed again.
+  if (engine !== undefined) bindEngineMetrics(metrics, engine, "pd");
   return { address: pd.address, engine: pd.engine };
 }

@@ -1,9 +1,13 @@
-/** What ends a running process: a failed write, a bug; and what must not: a broken terminal. */
+/**
+ * What ends a running process: a failed write, a bug; and what must not: a broken terminal.
+ * @timeout 240
+ */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openRaw } from "../../support/raw_grpc.js";
 import { ANY_PORTS, Rutile } from "../../support/rutile.js";
 import { tmpDir } from "../../support/tmp.js";
+import { within } from "../../support/within.js";
 
 const test = suite("failure");
 
@@ -57,6 +61,47 @@ for (const [what, code] of [
     assert.match(rutile.stderr, /^rutile: boom$/m);
   });
 }
+
+test("few open files are warned about, and the process serves", async () => {
+  const under = ["sh", "-c", 'ulimit -n 512; exec "$@"', "sh"];
+  const rutile = new Rutile(["start", "--memory", ...ANY_PORTS], { under });
+  await rutile.ready();
+  assert.match(
+    rutile.stderr,
+    /\[WARN\].*few open files are allowed.*\[limit=512\] \[wanted=4096\]/,
+  );
+  assert.is((await rutile.stop()).code, 0);
+});
+
+test("SIGTERM under load: what was answered is there, the exit code is 0", async () => {
+  const dir = tmpDir("failure");
+  const first = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS]);
+  const raw = await openRaw((await first.ready()).pd as string);
+  const answered: string[] = [];
+  const lane = async (name: string): Promise<void> => {
+    for (let i = 0; ; i++) {
+      const key = `${name}${i}`;
+      try {
+        await raw.put(Buffer.from(key), Buffer.from(key));
+      } catch {
+        return;
+      }
+      answered.push(key);
+    }
+  };
+  const lanes = Array.from({ length: 16 }, (_, at) => lane(`lane${at}-`));
+  await within(10_000, "load is under way", () => answered.length > 100);
+  assert.is((await first.stop()).code, 0);
+  await Promise.all(lanes);
+  raw.close();
+  const second = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS]);
+  const again = await openRaw((await second.ready()).pd as string);
+  for (const key of answered) {
+    assert.equal(await again.get(Buffer.from(key)), Buffer.from(key), key);
+  }
+  again.close();
+  assert.is((await second.stop()).code, 0);
+});
 
 test("a terminal that is gone does not end the process", async () => {
   const rutile = new Rutile(["start", "--memory", ...ANY_PORTS]);

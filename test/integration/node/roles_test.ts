@@ -1,7 +1,8 @@
 /**
  * PD and stores as processes of their own: any order, waiting, coming back elsewhere, refusals.
- * @timeout 90
+ * @timeout 240
  */
+import { cpSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { suite } from "uvu";
@@ -28,8 +29,8 @@ function startPd(dir: string, port = 0): Rutile {
   return new Rutile(["pd", "--data-dir", join(dir, "pd"), "--client-urls", url]);
 }
 
-function startStore(dir: string, pd: string, name = "store"): Rutile {
-  const ports = ["--addr", "127.0.0.1:0", "--status-addr", "127.0.0.1:0"];
+function startStore(dir: string, pd: string, name = "store", more: readonly string[] = []): Rutile {
+  const ports = ["--addr", "127.0.0.1:0", "--status-addr", "127.0.0.1:0", ...more];
   return new Rutile(["store", "--data-dir", join(dir, name), "--pd-endpoints", pd, ...ports]);
 }
 
@@ -78,6 +79,32 @@ test("both restart in turn; the store tells PD its new port", async () => {
   assert.is(raw.storeAddress, after.store);
   raw.close();
   await store.stop();
+  await pd.stop();
+});
+
+test("a copied directory cannot run beside its original; labels reach PD", async () => {
+  const dir = tmpDir("roles");
+  const pd = startPd(dir);
+  const { pd: endpoint } = await pd.ready();
+  const store = startStore(dir, endpoint as string);
+  const ready = await store.ready();
+  await store.stop();
+  cpSync(join(dir, "store"), join(dir, "copy"), { recursive: true });
+  const again = startStore(dir, endpoint as string, "store", ["--labels", "zone=z1,host=h1"]);
+  const original = await again.ready();
+  const copy = startStore(dir, endpoint as string, "copy");
+  assert.is((await copy.exited).code, 1);
+  assert.is(copy.stderrLines.filter((line) => line.startsWith("rutile: ")).length, 1);
+  const stores = await (await fetch(`http://${endpoint}/pd/api/v1/stores`)).json();
+  const [only, ...more] = (stores as { stores: { store: Record<string, unknown> }[] }).stores;
+  assert.is(more.length, 0);
+  assert.is(only?.store.address, original.store, "PD still has the original's address");
+  assert.not.equal(original.store, ready.store);
+  assert.equal(only?.store.labels, [
+    { key: "zone", value: "z1" },
+    { key: "host", value: "h1" },
+  ]);
+  await again.stop();
   await pd.stop();
 });
 

@@ -1,6 +1,6 @@
 /**
  * `rutile start` as a process: ready file and block, restart, ports, signals, bad directories.
- * @timeout 90
+ * @timeout 240
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
@@ -53,6 +53,8 @@ test("port 0 everywhere: the ready file and the block tell what was chosen", asy
   assert.is(status.status, 200);
   const metrics = await get(`http://${ready.status}/metrics`);
   for (const name of [
+    'tikv_engine_write_served{db="pd"}',
+    'tikv_engine_write_served{db="kv"}',
     "kernel_calls_total",
     "tikv_engine_wal_file_synced",
     "nodejs_eventloop_lag_seconds",

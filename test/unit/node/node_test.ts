@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { NULL_LOGGER, TikvError } from "../../../src/base/index.js";
+import { nodeProblem } from "../../../src/cli/node_version.js";
 import { PromMetrics } from "../../../src/node/metrics.js";
 import { advertised, listenOn } from "../../../src/node/ports.js";
 import { writeReadyFile } from "../../../src/node/ready_file.js";
@@ -104,6 +105,16 @@ test("a stop that hangs ends at the grace period", async () => {
   const shutdown = new Shutdown(NULL_LOGGER, 20);
   shutdown.add("hangs", () => new Promise(() => {}));
   assert.is(await shutdown.run(), false);
+});
+
+test("Node.js before 20.20.2 is refused in one line", () => {
+  for (const version of ["18.20.0", "20.9.0", "20.20.1"]) {
+    const line = `Node.js ${version} is too old (known HTTP/2 faults); install 20.20.2 or newer`;
+    assert.is(nodeProblem(version), line);
+  }
+  for (const version of ["20.20.2", "20.21.0", "22.0.0", "24.1.0", "25.0.0-nightly"]) {
+    assert.is(nodeProblem(version), undefined, version);
+  }
 });
 
 test("metrics: same name is one metric, collectors run before a scrape", async () => {
