@@ -1,0 +1,26 @@
+/**
+ * `rutile ctl`: a look into a cluster and a hand on raw pairs, over the wire only, so that it works
+ * against any TiKV and PD. Exit code 1 on an error, with one line on stderr.
+ */
+import type { Command } from "commander";
+import { addClusterCommands } from "./ctl_cluster.js";
+import { CtlContext } from "./ctl_context.js";
+import { type CtlIo, PROCESS_IO } from "./ctl_output.js";
+import { addRawCommands } from "./ctl_raw.js";
+
+/** Adds `ctl` to the program. */
+export function registerCtl(program: Command, io: CtlIo = PROCESS_IO): void {
+  const ctl = program
+    .command("ctl")
+    .description("look into a cluster, read and write raw pairs")
+    .option("--pd-endpoints <list>", "placement drivers, with commas between", "127.0.0.1:2379")
+    .option("--api-version <version>", "V1, V1TTL or V2, as the stores have it", "V1")
+    .option("--keyspace <name>", "API V2: the keyspace", "DEFAULT")
+    .option("--cf <name>", "column family", "")
+    .option("--timeout <seconds>", "longest time for one request", Number, 10)
+    .option("--json", "one JSON document instead of a table")
+    .option("--hex", "print keys and values as hex");
+  const context = new CtlContext(ctl, io);
+  addRawCommands(ctl, context);
+  addClusterCommands(ctl, context);
+}
