@@ -4,7 +4,6 @@
  */
 import { toHex } from "../../base/index.js";
 import {
-  nodeStateName,
   type PeerMeta,
   type RegionInfo,
   type StoreInfo,
@@ -104,7 +103,6 @@ export function storeJson(
       last_heartbeat: omitEmpty(meta.lastHeartbeat),
       physically_destroyed: omitEmpty(meta.physicallyDestroyed),
       node_state: omitEmpty(meta.nodeState),
-      node_state_name: nodeStateName(meta.nodeState),
       state_name: storeStateName(meta, nowMs, downMs),
     },
     status: {

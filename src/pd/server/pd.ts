@@ -86,11 +86,21 @@ function configJson(options: PdOptions, member: Member): Json {
   };
 }
 
+/** The engine and whoever waited for the write both report a failed one. */
+function onceOnly(onFatal: (error: Error) => void): (error: Error) => void {
+  let called = false;
+  return (error) => {
+    if (!called) onFatal(error);
+    called = true;
+  };
+}
+
 /**
  * Starts a PD. Rejects with a TikvError: RUTILE:Engine:* or KV:Engine:Codec for the data directory,
  * RUTILE:Net:* for the port; nothing stays open then.
  */
-export async function startPd(options: PdOptions, deps: PdDeps): Promise<Pd> {
+export async function startPd(options: PdOptions, given: PdDeps): Promise<Pd> {
+  const deps = { ...given, onFatal: onceOnly(given.onFatal) };
   const engine = await deps.openEngine({
     path: options.binding === "memory" ? "" : options.dataDir,
     binding: options.binding,
