@@ -178,6 +178,8 @@ export class Store {
   readonly counters = new RaftstoreMetrics();
   readonly disk: DiskMonitor;
   private readonly peersByRegion = new Map<bigint, Peer>();
+  /** Invariant: the values of `peersByRegion`, ordered by region id. */
+  private sorted: readonly Peer[] = [];
   private readonly worker: PdWorker;
   private readonly startSeconds: number;
 
@@ -232,11 +234,9 @@ export class Store {
     return this.worker.stop();
   }
 
-  /** Returns all peers, ordered by region id. */
-  peers(): Peer[] {
-    return [...this.peersByRegion.values()].sort((a, b) =>
-      a.region.id < b.region.id ? -1 : Number(a.region.id > b.region.id),
-    );
+  /** Returns all peers, ordered by region id; another array once a peer has changed. */
+  peers(): readonly Peer[] {
+    return this.sorted;
   }
 
   peer(regionId: bigint): Peer | undefined {
@@ -269,6 +269,8 @@ export class Store {
     }
     iter.close();
     snapshot.close();
+    // The keys are big-endian ids, so they came in order.
+    this.sorted = [...this.peersByRegion.values()];
   }
 
   private async register(): Promise<void> {

@@ -179,8 +179,7 @@ export class LocalKv implements KvEngine {
     // Behind a gate the caller's buffer would be reused before the engine copies it.
     const bytes = this.gate === undefined ? representation : representation.slice();
     return this.admitted(bytes.length, { frees: false }, () => {
-      const [peer] = this.store.peers();
-      if (peer !== undefined) peer.onWritten(representationCount(bytes), bytes.length);
+      this.store.peers()[0]?.onWritten(representationCount(bytes), bytes.length);
       return this.engine.writeBytes(bytes, SYNC);
     });
   }

@@ -2,11 +2,14 @@
 import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
 import type { RawCommand } from "../raw/index.js";
 
+/** Commands that the batch path merges; which ones they were, the gRPC layer counts. */
+export type BatchCommand = "raw_batch_get_command" | "raw_batch_write";
+
 /** Counters that storage's code increments. */
 export class StorageMetrics {
-  readonly commands = new Map<RawCommand, number>();
+  readonly commands = new Map<RawCommand | BatchCommand, number>();
   readonly tooBusy = new Map<RawCommand | "batch", number>();
-  readonly keysRead = new Map<RawCommand, number>();
+  readonly keysRead = new Map<RawCommand | BatchCommand, number>();
   readonly ttlActions = new Map<TtlAction, number>();
   ttlProcessedRegions = 0;
   private readonly duration: Histogram;
@@ -27,6 +30,14 @@ export class StorageMetrics {
 
   onCommand(type: RawCommand): void {
     this.commands.set(type, (this.commands.get(type) ?? 0) + 1);
+  }
+
+  /** Counts commands of the batch path: keys of gets, records of writes. */
+  onBatch(type: BatchCommand, count: number): void {
+    this.commands.set(type, (this.commands.get(type) ?? 0) + count);
+    if (type === "raw_batch_get_command") {
+      this.keysRead.set(type, (this.keysRead.get(type) ?? 0) + count);
+    }
   }
 
   onTooBusy(type: RawCommand | "batch"): void {

@@ -5,7 +5,7 @@
 import { assert, type Clock, idToNumber, type MetricsRegistry, ok } from "../base/index.js";
 import { dataKey, keyFromRaw } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName, Engine } from "../engine/index.js";
-import { CF_PREFIX } from "../engine/index.js";
+import { CF_PREFIX, representationCount } from "../engine/index.js";
 import type { Kernels } from "../kernel/index.js";
 import type { PdPort, Peer, Store } from "../raftstore/index.js";
 import { rawFormat } from "../raw/index.js";
@@ -72,7 +72,9 @@ export class LocalStorage implements Storage, BatchPath {
   private readonly pool: ReadPool;
   private readonly quota: WriteQuota;
   private readonly metrics: StorageMetrics;
-  private readonly views = new Map<number, { readonly peer: Peer; readonly view: RegionView }>();
+  /** Views of `viewedPeers` by region id; a request's context costs no BigInt. */
+  private views = new Map<number, RegionView>();
+  private viewedPeers: readonly Peer[] = [];
   private closed = false;
 
   constructor(
@@ -137,13 +139,13 @@ export class LocalStorage implements Storage, BatchPath {
 
   region(id: number): RegionView | undefined {
     if (this.closed) return undefined;
-    const peer = this.deps.store.peer(BigInt(id));
-    if (peer === undefined || !peer.isLeader) return undefined;
-    const known = this.views.get(id);
-    if (known !== undefined && known.peer === peer) return known.view;
-    const view = viewOf(peer);
-    this.views.set(id, { peer, view });
-    return view;
+    const peers = this.deps.store.peers();
+    if (peers !== this.viewedPeers) {
+      this.viewedPeers = peers;
+      const leaders = peers.filter((peer) => peer.isLeader).map(viewOf);
+      this.views = new Map(leaders.map((view) => [view.id, view]));
+    }
+    return this.views.get(id);
   }
 
   nowSeconds(): number {
@@ -152,13 +154,15 @@ export class LocalStorage implements Storage, BatchPath {
 
   multiGetArena(request: ArenaGet): ArenaGetResult {
     const result = this.deps.engine.multiGetArena(request);
-    this.metrics.onKeysRead("raw_get", result.done);
-    const [peer] = this.deps.store.peers();
+    // TiKV's name for gets that were batched across requests.
+    this.metrics.onBatch("raw_batch_get_command", result.done);
+    const peer = this.deps.store.peers()[0];
     peer?.onRead(result.done, result.outUsedEnd - request.out);
     return result;
   }
 
   async writeBytes(representation: Uint8Array): Promise<Reply<void>> {
+    this.metrics.onBatch("raw_batch_write", representationCount(representation));
     const reply = await this.kv.writeBytes(representation);
     if (!reply.ok && reply.error.type === "region" && reply.error.error.kind === "serverIsBusy") {
       this.metrics.onTooBusy("batch");
