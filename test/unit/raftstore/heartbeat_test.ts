@@ -30,6 +30,28 @@ test("the first heartbeats carry size, flow, interval and start time", async () 
   await engine.close();
 });
 
+test("a store whose heartbeat and registration are refused ends with PD's words", async () => {
+  const pd = new FakePd();
+  const fatal: TikvError[] = [];
+  const failure = { kind: "refused", message: "duplicated store id: store 1 is alive" } as const;
+  pd.answers.set("storeHeartbeat", failure);
+  const { store, engine } = await startFixture({
+    pd,
+    deps: {
+      onFatal: (error) => fatal.push(error),
+      // The first registration passes; the one after the refused heartbeat does not.
+      onStep: (step) => {
+        if (step === "store registered") pd.answers.set("putStore", failure);
+      },
+    },
+  });
+  await within(1000, "the refusal", () => fatal.length === 1);
+  assert.is(fatal[0]?.code, "RUTILE:Store:Refused");
+  assert.is(fatal[0]?.message, failure.message);
+  await store.stop();
+  await engine.close();
+});
+
 interface WorkerTest {
   readonly pd: FakePd;
   readonly refused: TikvError[];
