@@ -116,7 +116,7 @@ export class RocksdbBridge {
       const timer =
         deadlineMs === 0
           ? undefined
-          : setTimeout(() => this.fail(this.missed(`a ${message.kind}`, deadlineMs)), deadlineMs);
+          : setTimeout(() => this.onLate(id, message.kind, deadlineMs), deadlineMs);
       if (this.waiters.size === 0) this.worker.ref();
       this.waiters.set(id, { resolve, reject, timer });
       this.worker.postMessage({ ...message, id }, transfer);
@@ -181,18 +181,30 @@ export class RocksdbBridge {
   /** Gives the area to the worker and waits until it comes back. */
   private handOver(deadline: number): void {
     const { control } = this;
+    let left = deadline - performance.now();
+    let graces = 1;
     Atomics.store(control, WORD_TURN, TURN_WORKER);
     this.worker.postMessage(WAKE);
     while (Atomics.load(control, WORD_TURN) === TURN_WORKER) {
-      const leftMs = deadline - performance.now();
-      if (leftMs <= 0 || Atomics.wait(control, WORD_TURN, TURN_WORKER, leftMs) === "timed-out") {
-        throw this.fail(this.missed("a read", this.options.readDeadlineMs));
-      }
+      if (Atomics.wait(control, WORD_TURN, TURN_WORKER, Math.max(0, left)) !== "timed-out") continue;
+      if (graces-- === 0) throw this.fail(this.missed("a read", this.options.readDeadlineMs));
+      left = graceMs(this.options.readDeadlineMs);
     }
     if (control[WORD_STATUS] === STATUS_DEAD) {
       const reason = utf8Decode(this.data.slice(0, control[WORD_PIECE] as number));
       throw this.fail(gone(reason));
     }
+  }
+
+  /**
+   * A process that was stopped (SIGSTOP, a suspended machine) meets its deadlines when it goes on,
+   * with the answers still in the queue; so a missed deadline counts after a grace.
+   */
+  private onLate(id: number, kind: string, deadlineMs: number): void {
+    const grace = setTimeout(() => {
+      if (this.waiters.has(id)) this.fail(this.missed(`a ${kind}`, deadlineMs));
+    }, graceMs(deadlineMs));
+    grace.unref();
   }
 
   private onAnswer(answer: FromWorker): void {
@@ -226,6 +238,11 @@ export class RocksdbBridge {
     this.options.onFatal(error);
     return error;
   }
+}
+
+/** Extra wait after a missed deadline; see onLate. */
+function graceMs(deadlineMs: number): number {
+  return Math.min(1000, deadlineMs);
 }
 
 /**
