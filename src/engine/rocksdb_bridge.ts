@@ -6,7 +6,6 @@
  * Every wait has a deadline. A missed one, a dead worker or a broken frame is fatal: the shared
  * area is in an unknown state, so every later call fails with the first error. Hot path.
  */
-import { createRequire } from "node:module";
 import { Worker } from "node:worker_threads";
 import {
   assert,
@@ -16,11 +15,11 @@ import {
   TikvError,
   utf8Decode,
 } from "../base/index.js";
+import { bindingFile, loadBinding } from "./rocksdb_binary.js";
 import {
   CONTROL_BYTES,
   CONTROL_WORDS,
   type FromWorker,
-  ROCKSDB_BINDING,
   STATUS_DEAD,
   STATUS_ERROR,
   STATUS_FRAME,
@@ -76,12 +75,16 @@ export class RocksdbBridge {
    * RUTILE:Engine:Unavailable when the binding has no build for this platform.
    */
   constructor(workerUrl: URL, options: BridgeOptions) {
-    loadBinding();
+    const binding = bindingFile();
+    // On this thread too, where nothing uses it. The binding registers itself when the library is
+    // first mapped, and Node forgets that when the last thread that loaded it ends: without this, a
+    // directory could be opened once in the life of a process.
+    loadBinding(binding);
     this.options = options;
     const shared = new SharedArrayBuffer(CONTROL_BYTES + options.areaBytes);
     this.control = new Int32Array(shared, 0, CONTROL_WORDS);
     this.data = new Uint8Array(shared, CONTROL_BYTES);
-    const start: WorkerStart = { shared };
+    const start: WorkerStart = { shared, binding };
     this.worker = new Worker(workerUrl, { workerData: start });
     // An idle engine does not keep the process alive; a call under way does.
     this.worker.unref();
@@ -186,7 +189,8 @@ export class RocksdbBridge {
     Atomics.store(control, WORD_TURN, TURN_WORKER);
     this.worker.postMessage(WAKE);
     while (Atomics.load(control, WORD_TURN) === TURN_WORKER) {
-      if (Atomics.wait(control, WORD_TURN, TURN_WORKER, Math.max(0, left)) !== "timed-out") continue;
+      if (Atomics.wait(control, WORD_TURN, TURN_WORKER, Math.max(0, left)) !== "timed-out")
+        continue;
       if (graces-- === 0) throw this.fail(this.missed("a read", this.options.readDeadlineMs));
       left = graceMs(this.options.readDeadlineMs);
     }
@@ -243,20 +247,6 @@ export class RocksdbBridge {
 /** Extra wait after a missed deadline; see onLate. */
 function graceMs(deadlineMs: number): number {
   return Math.min(1000, deadlineMs);
-}
-
-/**
- * Loads the binding on this thread too, where nothing uses it. It registers itself when the library
- * is first mapped, and Node forgets that when the last thread that loaded it ends: without this, a
- * directory could be opened once in the life of a process.
- */
-function loadBinding(): void {
-  try {
-    createRequire(import.meta.url)(ROCKSDB_BINDING);
-  } catch (error) {
-    const text = `the npm rocksdb binding cannot be loaded: ${errorMessage(error)}`;
-    throw new TikvError("RUTILE:Engine:Unavailable", text, { cause: error });
-  }
 }
 
 function gone(reason: string): TikvError {

@@ -10,8 +10,9 @@
  *   calling thread; the first `next` after a seek gives one entry, later ones up to 1,000;
  * - an empty value as a Buffer leaks its copy; a number is taken as an empty slice and does not.
  */
-import { createRequire } from "node:module";
-import { type NativeOpenOptions, ROCKSDB_BINDING } from "./rocksdb_protocol.js";
+import { workerData } from "node:worker_threads";
+import { loadBinding } from "./rocksdb_binary.js";
+import type { NativeOpenOptions, WorkerStart } from "./rocksdb_protocol.js";
 
 /** An opaque native handle. */
 export interface NativeHandle {
@@ -59,7 +60,7 @@ interface Native {
   batch_write(batch: NativeHandle, options: { readonly sync: boolean }, done: Done): void;
 }
 
-const native = createRequire(import.meta.url)(ROCKSDB_BINDING) as Native;
+const native = loadBinding((workerData as WorkerStart).binding) as Native;
 
 const GET_OPTIONS = { asBuffer: true, fillCache: true } as const;
 /** Keys in RocksDB start with a CF prefix byte below this one. */

@@ -13,9 +13,6 @@
  * area crosses in pieces: the receiver takes a piece and hands the turn back with status MORE.
  */
 
-/** The module of the native binding. */
-export const ROCKSDB_BINDING = "rocksdb/binding.js";
-
 export const CONTROL_WORDS = 8;
 export const CONTROL_BYTES = CONTROL_WORDS * 4;
 export const WORD_TURN = 0;
@@ -97,6 +94,8 @@ export interface FromWorker {
 /** What the worker is started with. */
 export interface WorkerStart {
   readonly shared: SharedArrayBuffer;
+  /** The native library. */
+  readonly binding: string;
 }
 
 /** Options of the binding's db_open that we set. */
