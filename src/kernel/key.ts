@@ -4,11 +4,12 @@ import { KEY_PREFIX_MAX } from "./abi.js";
 import { type Kernels, pick } from "./kernels.js";
 
 /**
- * Set by bench/kernel/key.ts. In linear memory wasm wins from one item on
- * (ns an item, Node 20, twin and wasm): append 391 and 68 at 1 item, 148 and 12 at
- * 16; split 61 and 60, 14 and 7.
+ * Fewest items for which wasm beats the twin in linear memory. Measured in ns a call, twin and SIMD
+ * build, one build a process, best of 300, Node 20, x86-64:
+ * append 159 and 56 for 1 item, 2051 and 157 for 16; split 21 and 25 for 1, 69 and 44 for 2.
  */
-export const KEY_WASM_MIN_ITEMS = 1;
+export const KEY_APPEND_WASM_MIN_ITEMS = 1;
+export const KEY_SPLIT_WASM_MIN_ITEMS = 2;
 
 /** Bytes to put in front of every key. */
 export interface KeyPrefix {
@@ -37,7 +38,7 @@ export function keyAppendTs(
   assert(((table | tsTable | outTable) & 3) === 0, "tables are aligned");
   assert(prefix.length <= KEY_PREFIX_MAX, "a key prefix is short");
   assert(out <= outEnd && outEnd <= kernels.arena.scratch.end, "the output is inside the arena");
-  return pick(kernels, "keyAppendTs", count >= KEY_WASM_MIN_ITEMS).keyAppendTs(
+  return pick(kernels, "keyAppendTs", count >= KEY_APPEND_WASM_MIN_ITEMS).keyAppendTs(
     table,
     tsTable,
     count,
@@ -64,7 +65,7 @@ export function keySplitTs(
   tsTable: number,
 ): number {
   assert(((table | tsTable | outTable) & 3) === 0, "tables are aligned");
-  return pick(kernels, "keySplitTs", count >= KEY_WASM_MIN_ITEMS).keySplitTs(
+  return pick(kernels, "keySplitTs", count >= KEY_SPLIT_WASM_MIN_ITEMS).keySplitTs(
     table,
     count,
     prefixLength,

@@ -176,8 +176,8 @@ function instantiate(
 }
 
 /**
- * Returns the exports in an ordinary object. The exports object itself is in dictionary mode, which
- * made a call cost 90 ns instead of a few (measured with keySplitTs on one item, Node 20).
+ * Returns the exports in an ordinary object. The exports object itself is in dictionary mode: through
+ * it, keySplitTs of one item took 114 ns in the bench, 60 ns like this (Node 20).
  */
 function functionsOf(exports: KernelFunctions): KernelFunctions {
   const functions: Partial<Record<KernelName, unknown>> = {};

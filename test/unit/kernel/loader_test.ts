@@ -8,6 +8,7 @@ import {
   chooseBuild,
   HEADER_PTR,
   KERNEL_NAMES,
+  keySplitTs,
   linearMemory,
   loadKernels,
   memcomparableEncode,
@@ -61,6 +62,17 @@ for (const build of ["js", "debug", "wasm", "simd"] as const) {
     assert.is(kernels.impl, build === "debug" ? "wasm" : build);
   });
 }
+
+test("below its threshold a façade runs the twin, and counts it", () => {
+  const kernels = loadKernels({ build: "wasm", memoryBytes: SMALL });
+  const { arena } = kernels;
+  const table = writeSlices(arena, arena.input, [new Uint8Array(9), new Uint8Array(9)]);
+  const out = arena.scratch.reserve(32);
+  assert.is(keySplitTs(kernels, table, 1, 1, out, out + 16), 1);
+  assert.equal(kernels.calls.keySplitTs, { js: 1, wasm: 0, simd: 0 });
+  assert.is(keySplitTs(kernels, table, 2, 1, out, out + 16), 2);
+  assert.equal(kernels.calls.keySplitTs, { js: 1, wasm: 1, simd: 0 });
+});
 
 test("KERNEL forces a build; a wrong name is refused", () => {
   assert.is(chooseBuild("js"), "js");
