@@ -97,11 +97,9 @@ export class ContextJudge {
     return low === this.#clusterLow && high === this.#clusterHigh;
   }
 
-  /** A V1TTL store also takes V1 requests; V2 keys are encoded and versioned, so always cold. */
+  /** V1 and V1TTL stores take V1 requests; V2 keys are encoded and versioned, so always cold. */
   #isPlainVersion(version: number): boolean {
-    const { apiVersion } = this.#batch;
-    if (apiVersion === API_VERSION.V2) return false;
-    return version === API_VERSION.V1 || version === apiVersion;
+    return version === API_VERSION.V1 && this.#batch.apiVersion !== API_VERSION.V2;
   }
 
   #copyBounds(view: RegionView, layout: TurnLayout): boolean {
