@@ -8,7 +8,7 @@ import { BATCH_PARAM_BYTES, BATCH_PARAM_FRAME_COUNT } from "./abi.js";
 import { type Kernels, pick } from "./kernels.js";
 
 /** Frames from which wasm serves; set by bench/kernel/batch_commands.ts. */
-export const BATCH_COMMANDS_WASM_MIN_FRAMES = 1;
+export const BATCH_COMMANDS_WASM_MIN_FRAMES = 0;
 
 function isWorthWasm(kernels: Kernels, params: number): boolean {
   const { scratch, u32 } = kernels.arena;

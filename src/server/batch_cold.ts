@@ -6,9 +6,8 @@
 import { CMD_EMPTY } from "../kernel/index.js";
 import { tikvpb } from "../pb/index.js";
 import type { BatchStream } from "./batch_stream.js";
-import { unsupportedBody } from "./batch_unsupported.js";
+import { UNSUPPORTED_RPCS } from "./batch_unsupported.js";
 import { type GrpcStatus, invalidArgument } from "./grpc_status.js";
-import type { Health } from "./health.js";
 import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
 
 const CMD_GET_HEALTH_FEEDBACK = 39;
@@ -25,15 +24,15 @@ function emptyBody(request: Uint8Array): Uint8Array | GrpcStatus {
 
 export class ColdPath {
   readonly #context: RpcContext;
-  readonly #health: Health;
   readonly #rpcs = new Map<number, Rpc>();
   /** Whether a client asked for health feedback since the last turn's messages. */
   feedbackWanted = false;
 
-  constructor(context: RpcContext, health: Health, rpcs: readonly Rpc[]) {
+  constructor(context: RpcContext, rpcs: readonly Rpc[]) {
     this.#context = context;
-    this.#health = health;
-    for (const rpc of rpcs) if (rpc.cmd !== 0) this.#rpcs.set(rpc.cmd, rpc);
+    for (const rpc of [...UNSUPPORTED_RPCS, ...rpcs]) {
+      if (rpc.cmd !== 0) this.#rpcs.set(rpc.cmd, rpc);
+    }
   }
 
   /**
@@ -62,11 +61,7 @@ export class ColdPath {
   #serve(cmd: number, body: Uint8Array): Served | undefined | Promise<Served> {
     if (cmd === 0) return undefined;
     if (cmd === CMD_EMPTY) return emptyBody(body);
-    if (cmd === CMD_GET_HEALTH_FEEDBACK) {
-      this.feedbackWanted = true;
-      return this.#health.feedbackBody();
-    }
-    const rpc = this.#rpcs.get(cmd);
-    return rpc === undefined ? unsupportedBody(cmd) : rpc.serve(this.#context, body);
+    if (cmd === CMD_GET_HEALTH_FEEDBACK) this.feedbackWanted = true;
+    return this.#rpcs.get(cmd)?.serve(this.#context, body);
   }
 }

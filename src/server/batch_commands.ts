@@ -11,6 +11,7 @@ import type { AckBatch } from "./batch_acks.js";
 import { ColdPath } from "./batch_cold.js";
 import { BatchStream, type StreamEvents } from "./batch_stream.js";
 import { TurnRunner } from "./batch_turn.js";
+import { forwardCall } from "./forward_call.js";
 import { resourceExhausted, SERVER_DRAINING } from "./grpc_status.js";
 import type { Health } from "./health.js";
 import type { BatchCounters, ServerMetrics } from "./metrics.js";
@@ -52,7 +53,7 @@ export class BatchCommands implements StreamEvents {
     this.#runner = new TurnRunner({
       kernels: deps.kernels,
       storage: deps.context.storage,
-      cold: new ColdPath(deps.context, deps.health, deps.rpcs),
+      cold: new ColdPath(deps.context, deps.rpcs),
       health: deps.health,
       counters: deps.counters,
       logger: deps.logger,
@@ -67,7 +68,7 @@ export class BatchCommands implements StreamEvents {
    */
   readonly interceptor: ServerInterceptor = (method, call) => {
     if (method.path !== BATCH_COMMANDS_PATH) return call as never;
-    return takeOver(call, () => this.#open(call)) as never;
+    return forwardCall(call, () => this.#open(call)) as never;
   };
 
   /** Requests that wait for an answer, of all streams. */
@@ -195,24 +196,4 @@ export class BatchCommands implements StreamEvents {
     }
     for (const stream of this.#paused.keys()) this.drained(stream);
   }
-}
-
-/** A call whose start is ours and whose listener, grpc-js's own stream, never hears of it. */
-function takeOver(
-  call: ServerInterceptingCallInterface,
-  start: () => void,
-): ServerInterceptingCallInterface {
-  return {
-    start,
-    sendMetadata: (metadata) => call.sendMetadata(metadata),
-    sendMessage: (message, callback) => call.sendMessage(message, callback),
-    sendStatus: (status) => call.sendStatus(status),
-    startRead: () => call.startRead(),
-    getPeer: () => call.getPeer(),
-    getDeadline: () => call.getDeadline(),
-    getHost: () => call.getHost(),
-    getAuthContext: () => call.getAuthContext(),
-    getConnectionInfo: () => call.getConnectionInfo(),
-    getMetricsRecorder: () => call.getMetricsRecorder(),
-  };
 }

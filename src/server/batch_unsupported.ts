@@ -3,8 +3,8 @@
  * UNIMPLEMENTED for one command of a batch, so each gets its response message with the error field
  * that clients turn into an error of that request. Import is refused in the same way.
  */
-import { EMPTY_BYTES } from "../base/index.js";
-import { type MethodName, methodInfo } from "../pb/index.js";
+import type { MethodName } from "../pb/index.js";
+import { type Rpc, rpc } from "./rpc.js";
 
 type TikvMethod = MethodName<"tikvpb.Tikv">;
 
@@ -53,18 +53,8 @@ function errorMessageOf(field: ErrorField, text: string): object {
   }
 }
 
-function bodyOf(method: TikvMethod, field: ErrorField): Uint8Array {
-  const { response } = methodInfo("tikvpb.Tikv", method) as unknown as {
-    readonly response: { encode(message: object): { finish(): Uint8Array } };
-  };
-  return response.encode(errorMessageOf(field, `${method} is not supported`)).finish();
-}
-
-const BODIES: ReadonlyMap<number, Uint8Array> = new Map(
-  UNSUPPORTED.map(([cmd, method, field]) => [cmd, bodyOf(method, field)]),
-);
-
-/** Returns the response message for a command without a handler; empty when none is known. */
-export function unsupportedBody(cmd: number): Uint8Array {
-  return BODIES.get(cmd) ?? EMPTY_BYTES;
-}
+/** The entries of these commands: they decode, check the cluster id, and answer the error. */
+export const UNSUPPORTED_RPCS: readonly Rpc[] = UNSUPPORTED.map(([cmd, method, field]) => {
+  const message = errorMessageOf(field, `${method} is not supported`);
+  return rpc(method, cmd, "unsupported", () => message as never);
+});

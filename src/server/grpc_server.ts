@@ -18,6 +18,7 @@ import { internal } from "./grpc_status.js";
 import { Health } from "./health.js";
 import { type BatchCounters, newBatchCounters, registerServerMetrics } from "./metrics.js";
 import type { ServerOptions } from "./options.js";
+import { RequestDeadline } from "./request_deadline.js";
 import { TIKV_RPCS, unaryHandlers } from "./tikv_service.js";
 
 export interface ListenDeps {
@@ -114,6 +115,7 @@ export async function startTikvServer(
 interface Services {
   readonly health: Health;
   readonly batch: BatchCommands;
+  readonly deadline: RequestDeadline;
   readonly injector: GrpcInjector;
   readonly counters: BatchCounters;
 }
@@ -124,23 +126,28 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
   const metrics = registerServerMetrics(deps.metrics, counters, kernels);
   const health = new Health(storage.storeId, clock);
   const context = { storage, logger };
+  const rpcs = [...TIKV_RPCS, health.feedbackRpc()];
   const batch = new BatchCommands(options, {
     context,
     kernels,
     clock,
     logger,
     health,
-    rpcs: TIKV_RPCS,
+    rpcs,
     counters,
     metrics,
   });
-  const server = new Server({ ...grpcOptions(options), interceptors: [batch.interceptor] });
+  const deadline = new RequestDeadline(options.requestTimeoutMs, clock);
+  const server = new Server({
+    ...grpcOptions(options),
+    interceptors: [batch.interceptor, deadline.interceptor],
+  });
   server.addService(serviceDefinition("tikvpb.Tikv", RAW_METHODS), {
-    ...unaryHandlers(TIKV_RPCS, { context, metrics, clock }),
+    ...unaryHandlers(rpcs, { context, metrics, clock }),
     ...BATCH_HANDLER,
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
-  return { health, batch, injector: grpcInjector(server), counters };
+  return { health, batch, deadline, injector: grpcInjector(server), counters };
 }
 
 function runningServer(running: Running): TikvServer {
@@ -167,5 +174,6 @@ async function stop(drainMs: number, running: Running): Promise<void> {
   running.batch.drain();
   await running.injector.shutdown(drainMs);
   running.batch.stop();
+  running.deadline.stop();
   await running.front.destroy();
 }

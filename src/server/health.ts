@@ -11,7 +11,8 @@ import type {
 } from "@grpc/grpc-js";
 import { status } from "@grpc/grpc-js";
 import type { Clock } from "../base/index.js";
-import { fromBigInt, grpc, kvrpcpb, tikvpb } from "../pb/index.js";
+import { fromBigInt, grpc, type kvrpcpb, tikvpb } from "../pb/index.js";
+import { type Rpc, rpc } from "./rpc.js";
 
 type CheckRequest = grpc.health.v1.HealthCheckRequest;
 type CheckResponse = grpc.health.v1.IHealthCheckResponse;
@@ -64,10 +65,11 @@ export class Health {
     };
   }
 
-  /** Returns the response message of the GetHealthFeedback command. */
-  feedbackBody(): Uint8Array {
-    const healthFeedback = this.nextFeedback();
-    return kvrpcpb.GetHealthFeedbackResponse.encode({ healthFeedback }).finish();
+  /** Returns the entry of GetHealthFeedback. */
+  feedbackRpc(): Rpc {
+    return rpc("GetHealthFeedback", 39, "get_health_feedback", () => ({
+      healthFeedback: this.nextFeedback(),
+    }));
   }
 
   /**

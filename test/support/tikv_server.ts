@@ -75,7 +75,7 @@ export class Served {
 /** Starts a store (memory engine unless given) and its server on a free port. */
 export async function startServed(options: ServedOptions = {}): Promise<Served> {
   const fixture = await startFixture(options);
-  const kernels = loadKernels({ poison: true, ...options.kernel });
+  const kernels = loadKernels({ poison: true, memoryBytes: 24 << 20, ...options.kernel });
   const server = await startTikvServer(
     { ...SERVER_DEFAULTS, port: 0, ...options.server },
     {

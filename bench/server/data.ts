@@ -1,0 +1,23 @@
+/** The data of the server benches: 16-byte keys in a scattered order, 100-byte values. */
+export const VALUE_BYTES = 100;
+export const KEYS_PER_BATCH = 10_000;
+
+/** Returns a number that looks random and is different for each index below 2^32. */
+function scatter(index: number): number {
+  let mixed = Math.imul(index ^ 0x9e37_79b9, 0x85eb_ca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2_ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+/** Returns the key of an index: 16 characters, unique. */
+export function keyAt(index: number): Buffer {
+  const head = scatter(index).toString(16).padStart(8, "0");
+  return Buffer.from(head + index.toString(16).padStart(8, "0"));
+}
+
+/** Returns the value of an index. */
+export function valueAt(index: number): Buffer {
+  const value = Buffer.alloc(VALUE_BYTES);
+  for (let i = 0; i < VALUE_BYTES; i += 4) value.writeUInt32LE(scatter(index + i), i);
+  return value;
+}

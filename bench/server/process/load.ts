@@ -1,0 +1,222 @@
+/**
+ * The loader: BatchCommands streams with frames that were encoded before, over bare node:http2, so
+ * that it costs less than the server. One job in JSON as argument, one JSON line with the result.
+ */
+import { createHash } from "node:crypto";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { fromBigInt, tikvpb, toBigInt } from "../../../src/pb/index.js";
+import { keyAt, valueAt } from "../data.js";
+import type { LoadJob, LoadResult } from "../job.js";
+
+const HASH_KEYS = 4096;
+const WARMUP_SHARE = 0.2;
+const FRAMES = 512;
+
+type Request = tikvpb.BatchCommandsRequest.IRequest;
+
+const job = JSON.parse(process.argv[2] as string) as LoadJob;
+
+function contextOf(): object {
+  const u64 = (text: string) => fromBigInt(BigInt(text));
+  return {
+    regionId: u64(job.regionId),
+    regionEpoch: { confVer: u64(job.confVer), version: u64(job.version) },
+    peer: { id: u64(job.peerId), storeId: u64(job.storeId) },
+    clusterId: u64(job.clusterId),
+    requestSource: "external_bench",
+    maxExecutionDurationMs: fromBigInt(20_000n),
+  };
+}
+
+const context = contextOf();
+
+function requestOf(index: number): Request {
+  const key = keyAt(index);
+  if (job.kind === "get") return { RawGet: { context, key } };
+  return { RawPut: { context, key, value: valueAt(index) } };
+}
+
+function frameOf(indices: readonly number[], firstId: number): Buffer {
+  const message = tikvpb.BatchCommandsRequest.encode({
+    requests: indices.map(requestOf),
+    requestIds: indices.map((_, i) => fromBigInt(BigInt(firstId + i))),
+  }).finish();
+  const frame = Buffer.alloc(message.length + 5);
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, 5);
+  return frame;
+}
+
+let seed = 12_345;
+function nextIndex(): number {
+  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+  return seed % job.keys;
+}
+
+function prepared(): Buffer[] {
+  return Array.from({ length: FRAMES }, (_, f) =>
+    frameOf(Array.from({ length: job.perMessage }, nextIndex), 1 + f * job.perMessage),
+  );
+}
+
+/** Splits gRPC messages out of a stream of chunks. */
+class Messages {
+  #rest: Buffer = Buffer.alloc(0);
+
+  constructor(readonly onMessage: (message: Buffer) => void) {}
+
+  push(chunk: Buffer): void {
+    let bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    while (bytes.length >= 5) {
+      const length = bytes.readUInt32BE(1);
+      if (bytes.length < 5 + length) break;
+      this.onMessage(bytes.subarray(5, 5 + length));
+      bytes = bytes.subarray(5 + length);
+    }
+    this.#rest = bytes;
+  }
+}
+
+/** Counts the responses of a message: its leading fields with tag 0x0a. */
+function responsesOf(message: Buffer): number {
+  let count = 0;
+  let at = 0;
+  while (message[at] === 0x0a) {
+    let length = 0;
+    let shift = 0;
+    let byte = 0;
+    at++;
+    do {
+      byte = message[at++] as number;
+      length |= (byte & 0x7f) << shift;
+      shift += 7;
+    } while (byte >= 0x80);
+    at += length;
+    count++;
+  }
+  return count;
+}
+
+function open(
+  session: ClientHttp2Session,
+  onMessage: (message: Buffer) => void,
+): ClientHttp2Stream {
+  const stream = session.request({
+    ":method": "POST",
+    ":path": job.path,
+    "content-type": "application/grpc",
+    te: "trailers",
+  });
+  const messages = new Messages(onMessage);
+  stream.on("data", (chunk: Buffer) => messages.push(chunk));
+  stream.on("error", fail);
+  stream.on("trailers", (trailers) => {
+    if (trailers["grpc-status"] !== "0") fail(new Error(JSON.stringify(trailers)));
+  });
+  return stream;
+}
+
+function fail(error: Error): never {
+  console.error(error);
+  process.exit(1);
+}
+
+/** Reads HASH_KEYS keys once and hashes their values in order. */
+function hashPass(session: ClientHttp2Session): Promise<string> {
+  const values = new Map<number, Uint8Array>();
+  const count = Math.min(HASH_KEYS, job.keys);
+  return new Promise((resolve) => {
+    const stream = open(session, (message) => {
+      const { requestIds, responses } = tikvpb.BatchCommandsResponse.decode(message);
+      requestIds.forEach((id, i) => {
+        values.set(Number(toBigInt(id)), responses[i]?.RawGet?.value ?? new Uint8Array(0));
+      });
+      if (values.size < count) return;
+      const hash = createHash("sha256");
+      for (let i = 0; i < count; i++) hash.update(values.get(i + 1) as Uint8Array);
+      stream.end();
+      resolve(hash.digest("hex").slice(0, 12));
+    });
+    const kind = job.kind;
+    (job as { kind: string }).kind = "get";
+    for (let from = 0; from < count; from += 128) {
+      const indices = Array.from({ length: Math.min(128, count - from) }, (_, i) => from + i);
+      stream.write(frameOf(indices, from + 1));
+    }
+    (job as { kind: string }).kind = kind;
+  });
+}
+
+interface Timed {
+  readonly responses: number;
+  readonly seconds: number;
+  readonly latenciesUs: number[];
+}
+
+/** Keeps `window` messages in flight on each stream for the time of the job. */
+function load(sessions: readonly ClientHttp2Session[], frames: readonly Buffer[]): Promise<Timed> {
+  const start = performance.now();
+  const warmAt = start + job.seconds * 1000 * WARMUP_SHARE;
+  const endAt = start + job.seconds * 1000;
+  let responses = 0;
+  let measuredFrom = 0;
+  let next = 0;
+  let done = false;
+  const latenciesUs: number[] = [];
+  return new Promise((resolve) => {
+    for (const session of sessions) {
+      let missing = 0;
+      const sent: number[] = [];
+      const send = (): void => {
+        stream.write(frames[next++ % frames.length] as Buffer);
+        sent.push(performance.now());
+        missing += job.perMessage;
+      };
+      const stream = open(session, (message) => {
+        const count = responsesOf(message);
+        const now = performance.now();
+        missing -= count;
+        if (measuredFrom > 0) responses += count;
+        else if (now >= warmAt) measuredFrom = now;
+        while (!done && missing <= (job.window - 1) * job.perMessage) {
+          const at = sent.shift();
+          if (at !== undefined && measuredFrom > 0) latenciesUs.push((now - at) * 1000);
+          send();
+        }
+        if (now < endAt || done) return;
+        done = true;
+        resolve({ responses, seconds: (now - measuredFrom) / 1000, latenciesUs });
+      });
+      for (let i = 0; i < job.window; i++) send();
+    }
+  });
+}
+
+function percentile(values: number[], share: number): number {
+  const sorted = values.sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+}
+
+async function main(): Promise<void> {
+  const settings = { initialWindowSize: 16 << 20 };
+  const sessions = Array.from({ length: job.connections }, () =>
+    connect(`http://127.0.0.1:${job.port}`, { settings }).on("error", fail),
+  );
+  const hash = job.echo ? "-" : await hashPass(sessions[0] as ClientHttp2Session);
+  const frames = prepared();
+  const before = process.cpuUsage();
+  const timed = await load(sessions, frames);
+  const { user, system } = process.cpuUsage(before);
+  const result: LoadResult = {
+    perSecond: timed.responses / timed.seconds,
+    responses: timed.responses,
+    p50Us: percentile(timed.latenciesUs, 0.5),
+    p99Us: percentile(timed.latenciesUs, 0.99),
+    loaderCpuUs: user + system,
+    hash,
+  };
+  console.log(JSON.stringify(result));
+  process.exit(0);
+}
+
+await main();
