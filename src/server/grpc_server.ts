@@ -18,7 +18,7 @@ import { internal } from "./grpc_status.js";
 import { Health } from "./health.js";
 import { type BatchCounters, newBatchCounters, registerServerMetrics } from "./metrics.js";
 import type { ServerOptions } from "./options.js";
-import { RequestDeadline } from "./request_deadline.js";
+import { RequestGuard } from "./request_guard.js";
 import { TIKV_RPCS, unaryHandlers } from "./tikv_service.js";
 
 export interface ListenDeps {
@@ -85,18 +85,21 @@ export async function listenTikvServer(
   options: ServerOptions,
   deps: ListenDeps,
 ): Promise<TikvListener> {
-  let injector: GrpcInjector | undefined;
+  let services: Services | undefined;
   const h2 = (socket: Socket): void => {
-    if (injector === undefined) socket.destroy();
-    else injector.inject(socket);
+    if (services === undefined) {
+      socket.destroy();
+      return;
+    }
+    services.guard.addConnection(socket);
+    services.injector.inject(socket);
   };
   const front = await listenFront(options, { h2 }, deps);
   return {
     port: front.port,
     serve(storage) {
-      assert(injector === undefined, "a listener serves one store");
-      const services = createServices(options, { ...deps, storage });
-      injector = services.injector;
+      assert(services === undefined, "a listener serves one store");
+      services = createServices(options, { ...deps, storage });
       return runningServer({ ...services, front });
     },
     close: () => front.destroy(),
@@ -115,7 +118,7 @@ export async function startTikvServer(
 interface Services {
   readonly health: Health;
   readonly batch: BatchCommands;
-  readonly deadline: RequestDeadline;
+  readonly guard: RequestGuard;
   readonly injector: GrpcInjector;
   readonly counters: BatchCounters;
 }
@@ -137,17 +140,17 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
     counters,
     metrics,
   });
-  const deadline = new RequestDeadline(options.requestTimeoutMs, clock);
+  const guard = new RequestGuard(options, clock, logger);
   const server = new Server({
     ...grpcOptions(options),
-    interceptors: [batch.interceptor, deadline.interceptor],
+    interceptors: [guard.interceptor, batch.interceptor],
   });
   server.addService(serviceDefinition("tikvpb.Tikv", RAW_METHODS), {
     ...unaryHandlers(rpcs, { context, metrics, clock }),
     ...BATCH_HANDLER,
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
-  return { health, batch, deadline, injector: grpcInjector(server), counters };
+  return { health, batch, guard, injector: grpcInjector(server), counters };
 }
 
 function runningServer(running: Running): TikvServer {
@@ -174,6 +177,6 @@ async function stop(drainMs: number, running: Running): Promise<void> {
   running.batch.drain();
   await running.injector.shutdown(drainMs);
   running.batch.stop();
-  running.deadline.stop();
+  running.guard.stop();
   await running.front.destroy();
 }

@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly keepaliveTimeoutMs: number;
   /** Largest request message, bytes; -1 = no limit, as TiKV. */
   readonly receiveMessageMaxBytes: number;
+  /** Largest header list of a request, bytes as HTTP/2 counts them. */
+  readonly headerListMaxBytes: number;
   /** Requests that one BatchCommands message may carry. */
   readonly batchRequestsMax: number;
   /** Requests of one BatchCommands stream that wait for an answer; above, it is not read. */
@@ -28,6 +30,10 @@ export interface ServerOptions {
   readonly streamBufferedMaxBytes: number;
   /** Milliseconds that a stream may stay above that before it is closed. */
   readonly slowReaderTimeoutMs: number;
+  /** Streams that the client of one connection may reset in a burst; above, it is closed. */
+  readonly resetBurst: number;
+  /** Resets a second that refill the burst. */
+  readonly resetRatePerSecond: number;
   /** Milliseconds that one unary request may take to arrive completely. */
   readonly requestTimeoutMs: number;
 }
@@ -44,10 +50,13 @@ export const SERVER_DEFAULTS: ServerOptions = {
   keepaliveTimeMs: 10_000,
   keepaliveTimeoutMs: 3000,
   receiveMessageMaxBytes: -1,
+  headerListMaxBytes: 16 * 1024,
   batchRequestsMax: LIMITS.batchCommandsRequestsMax,
   batchStreamInflightMax: 16_384,
   batchTotalInflightMax: 131_072,
   streamBufferedMaxBytes: 4 * MIB,
   slowReaderTimeoutMs: 60_000,
+  resetBurst: 1000,
+  resetRatePerSecond: 33,
   requestTimeoutMs: 30_000,
 };

@@ -1,0 +1,161 @@
+/**
+ * Bounds that grpc-js does not have, enforced around each call: requests that do not arrive
+ * (slowloris), header lists that are too large, and connections whose streams are reset again and
+ * again (rapid reset, CVE-2023-44487; nghttp2 counts them, too, and this one is configurable).
+ * One timer for all waiting requests. Not here: bounds of batch streams (batch_commands.ts).
+ */
+import type { Socket } from "node:net";
+import {
+  type Metadata,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  status,
+} from "@grpc/grpc-js";
+import type { Clock, Logger } from "../base/index.js";
+import { type CallListener, forwardCall } from "./forward_call.js";
+import { resourceExhausted } from "./grpc_status.js";
+import type { ServerOptions } from "./options.js";
+
+const TOO_SLOW = { code: status.DEADLINE_EXCEEDED, details: "the request did not arrive in time" };
+/** Bytes that HTTP/2 counts for each header beside name and value. */
+const HEADER_OVERHEAD_BYTES = 32;
+
+/** Resets that a connection may still make. */
+interface Budget {
+  readonly socket: Socket;
+  tokens: number;
+  refilledMs: number;
+}
+
+function endpoint(address: string | undefined, port: number | undefined): string {
+  return `${address ?? ""}|${port ?? 0}`;
+}
+
+/** Size of a header list as HTTP/2 counts it. */
+function headerBytes(metadata: Metadata): number {
+  let bytes = 0;
+  for (const [name, value] of Object.entries(metadata.toHttp2Headers())) {
+    const values = Array.isArray(value) ? value : [value];
+    for (const one of values) {
+      bytes += name.length + String(one ?? "").length + HEADER_OVERHEAD_BYTES;
+    }
+  }
+  return bytes;
+}
+
+export class RequestGuard {
+  readonly #options: ServerOptions;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  /** Calls without a request, with their deadline; insertion order is deadline order. */
+  readonly #waiting = new Map<ServerInterceptingCallInterface, number>();
+  /** Open connections by remote endpoint. */
+  readonly #budgets = new Map<string, Budget>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ServerOptions, clock: Clock, logger: Logger) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /** Knows a connection until it closes. */
+  addConnection(socket: Socket): void {
+    const name = endpoint(socket.remoteAddress, socket.remotePort);
+    const refilledMs = this.#clock.monotonicMs();
+    this.#budgets.set(name, { socket, tokens: this.#options.resetBurst, refilledMs });
+    socket.once("close", () => this.#budgets.delete(name));
+  }
+
+  readonly interceptor: ServerInterceptor = (method, call) => {
+    const isUnary = !method.requestStream && !method.responseStream;
+    return this.#guard(call, isUnary) as never;
+  };
+
+  /** Watches nothing any more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#waiting.clear();
+  }
+
+  #guard(call: ServerInterceptingCallInterface, isUnary: boolean): ServerInterceptingCallInterface {
+    let ended = false;
+    const end = (sent: { code: status; details: string }): void => {
+      ended = true;
+      call.sendStatus(sent);
+    };
+    const guarded = forwardCall(call, (listener) => {
+      if (isUnary) this.#wait(call);
+      call.start({
+        onReceiveMetadata: (metadata) => this.#onMetadata(metadata, listener, end),
+        onReceiveMessage: (message) => listener.onReceiveMessage(message),
+        onReceiveHalfClose: () => {
+          this.#waiting.delete(call);
+          listener.onReceiveHalfClose();
+        },
+        onCancel: () => {
+          this.#waiting.delete(call);
+          if (!ended) this.#onReset(call);
+          listener.onCancel();
+        },
+      });
+    });
+    guarded.sendStatus = (sent) => {
+      ended = true;
+      call.sendStatus(sent);
+    };
+    return guarded;
+  }
+
+  #onMetadata(
+    metadata: Metadata,
+    listener: CallListener,
+    end: (sent: { code: status; details: string }) => void,
+  ): void {
+    const { headerListMaxBytes } = this.#options;
+    if (headerBytes(metadata) > headerListMaxBytes) {
+      end(resourceExhausted(`the header list exceeds ${headerListMaxBytes} bytes`));
+    } else listener.onReceiveMetadata(metadata);
+  }
+
+  /** Takes one reset from the connection's budget; closes a connection that has none left. */
+  #onReset(call: ServerInterceptingCallInterface): void {
+    const { remoteAddress, remotePort } = call.getConnectionInfo();
+    const budget = this.#budgets.get(endpoint(remoteAddress, remotePort));
+    if (budget === undefined) return;
+    const { resetBurst, resetRatePerSecond } = this.#options;
+    const now = this.#clock.monotonicMs();
+    const refill = ((now - budget.refilledMs) / 1000) * resetRatePerSecond;
+    budget.tokens = Math.min(resetBurst, budget.tokens + refill) - 1;
+    budget.refilledMs = now;
+    if (budget.tokens >= 0 || budget.socket.destroyed) return;
+    this.#logger.warn("connection closed: too many streams were reset", {
+      peer: call.getPeer(),
+    });
+    budget.socket.destroy();
+  }
+
+  #wait(call: ServerInterceptingCallInterface): void {
+    const { requestTimeoutMs } = this.#options;
+    this.#waiting.set(call, this.#clock.monotonicMs() + requestTimeoutMs);
+    if (this.#timer === undefined) this.#arm(requestTimeoutMs);
+  }
+
+  #arm(delayMs: number): void {
+    this.#timer = setTimeout(() => this.#endLate(), delayMs);
+    this.#timer.unref();
+  }
+
+  #endLate(): void {
+    this.#timer = undefined;
+    const now = this.#clock.monotonicMs();
+    for (const [call, deadline] of this.#waiting) {
+      if (deadline > now) {
+        this.#arm(Math.max(1, deadline - now));
+        return;
+      }
+      this.#waiting.delete(call);
+      call.sendStatus(TOO_SLOW);
+    }
+  }
+}
