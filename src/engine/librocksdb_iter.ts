@@ -5,6 +5,7 @@
 import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { allocateFixed, type FixedBlock } from "./librocksdb_api.js";
+import { PieceBlock } from "./librocksdb_block.js";
 import type { NativeDatabase } from "./librocksdb_native.js";
 import type { OpenHandles } from "./open_handles.js";
 import type { CfName, Entries, Iter, IterOptions } from "./types.js";
@@ -118,16 +119,35 @@ export class LibrocksdbIter implements Iter {
 
   take(maxItems: number, maxBytes: number, reverse = false): Entries {
     this.mustBeOpen();
+    const { database, iterator } = this;
+    const { api, lengthAddress } = database;
+    const block = new PieceBlock(database);
+    let items = 0;
+    let bytes = 0;
+    while (this.isValid && items < maxItems && bytes < maxBytes) {
+      const key = api.rocksdb_iter_key(iterator, lengthAddress);
+      const keyLength = database.lengthFound - 1;
+      block.add(key + 1, keyLength);
+      bytes += keyLength;
+      if (!this.keysOnly) {
+        const value = api.rocksdb_iter_value(iterator, lengthAddress);
+        const valueLength = database.lengthFound;
+        block.add(value, valueLength);
+        bytes += valueLength;
+      }
+      items++;
+      this.step(reverse);
+    }
+    return this.entries(block.finish());
+  }
+
+  private entries(pieces: Uint8Array[]): Entries {
+    if (this.keysOnly) return { keys: pieces, values: pieces.map(() => EMPTY_BYTES) };
     const keys: Uint8Array[] = [];
     const values: Uint8Array[] = [];
-    let bytes = 0;
-    while (this.isValid && keys.length < maxItems && bytes < maxBytes) {
-      const key = this.key();
-      const value = this.value();
-      keys.push(key);
-      values.push(value);
-      bytes += key.length + value.length;
-      this.step(reverse);
+    for (let i = 0; i < pieces.length; i += 2) {
+      keys.push(pieces[i] as Uint8Array);
+      values.push(pieces[i + 1] as Uint8Array);
     }
     return { keys, values };
   }

@@ -105,12 +105,17 @@ export class MultiGet {
       scratchEnd,
     };
     this.fetch(request, words, address, readOptions);
-    const { done } = this.gather(request, words, address);
+    const { done, outUsedEnd } = this.gather(request, words, address);
+    // One copy for all values where that keeps little memory alive; else one for each.
+    const together = outUsedEnd - end <= SHARED_BYTES_MAX;
+    const copy = together ? bytes.slice(end, outUsedEnd) : bytes;
     for (let item = 0; item < done; item++) {
       const row = (valueTable + item * ARENA_ROW_BYTES) >>> 2;
       const at = words[row] as number;
       const length = words[row + 1] as number;
-      found.push(length === ARENA_NOT_FOUND ? undefined : bytes.slice(at, at + length));
+      if (length === ARENA_NOT_FOUND) found.push(undefined);
+      else if (together) found.push(copy.subarray(at - end, at - end + length));
+      else found.push(copy.slice(at, at + length));
     }
     return done;
   }
@@ -190,5 +195,7 @@ export class MultiGet {
 
 /** Keys of one native call of `list`; the tables of so many take 256 KiB of the scratch block. */
 const LIST_KEYS_MAX = 4096;
+/** Values of one native call of `list` up to this share a buffer. */
+const SHARED_BYTES_MAX = 64 * 1024;
 /** Keys of `list` end here in the scratch block; the rest is for values. */
 const LIST_KEYS_END = BLOCK_BYTES / 2;
