@@ -16,8 +16,8 @@ Examples:
 Exit codes: 0 stopped or done, 1 failed (one line on stderr says why), 2 wrong usage,
             130 or 143 ended by a second SIGINT or SIGTERM while stopping.`;
 
-/** Returns the whole program; parsing it runs a command. */
-export function createProgram(): Command {
+/** Returns the program with the commands that `args` may mean; parsing it runs one. */
+async function createProgram(args: readonly string[]): Promise<Command> {
   const program = new Command("rutile")
     .description("A TiKV-compatible key-value store and placement driver.")
     .version(VERSION, "-V, --version", "print the version and exit")
@@ -27,10 +27,17 @@ export function createProgram(): Command {
   registerStart(program);
   registerPd(program);
   registerStore(program);
-  for (const command of [program, ...program.commands]) {
+  // The clients behind ctl take as long to load as all the rest: only where ctl is meant.
+  if (args.includes("ctl")) (await import("./ctl.js")).registerCtl(program);
+  else program.command("ctl").description("look into a cluster, read and write raw pairs");
+  for (const command of withSubcommands(program)) {
     command.exitOverride().configureOutput({ outputError: writeUsageError });
   }
   return program;
+}
+
+function withSubcommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
 /** One line: what is wrong, the nearest name, and where help is. */
@@ -45,7 +52,7 @@ function writeUsageError(text: string, write: (line: string) => void): void {
 /** Runs the command that `args` name and sets the exit code. */
 export async function run(args: readonly string[]): Promise<void> {
   try {
-    await createProgram().parseAsync(args, { from: "user" });
+    await (await createProgram(args)).parseAsync(args, { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) exitFailed(error);
     const isAnswer = ["commander.helpDisplayed", "commander.version"].includes(error.code);

@@ -11,7 +11,7 @@ export function readyBlock(info: ReadyInfo, seconds: number): string {
   rows.push(["data", info.data_dir === "" ? "in memory, gone with the process" : info.data_dir]);
   if (info.engine !== null) rows.push(["engine", info.engine]);
   if (info.pd !== null && info.store !== null) {
-    rows.push(["try it", `npm run rutile -- ctl --pd ${info.pd} put hello world`]);
+    rows.push(["try it", `npm run rutile -- ctl --pd-endpoints ${info.pd} put hello world`]);
   } else if (info.pd !== null) {
     rows.push(["try it", `npm run rutile -- store --pd-endpoints ${info.pd}`]);
   }

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { openRaw } from "../../support/raw_grpc.js";
-import { ANY_PORTS, Rutile } from "../../support/rutile.js";
+import { ANY_PORTS, Rutile, runRutile } from "../../support/rutile.js";
 import { tmpDir } from "../../support/tmp.js";
 import { within } from "../../support/within.js";
 
@@ -94,6 +94,18 @@ test("a second start finds the data, on other ports PD tells the new address", a
   assert.equal(await again.get(bytes("k")), bytes("v"));
   again.close();
   assert.is((await second.stop()).code, 0);
+});
+
+test("the line that tells how to try it does what it says", async () => {
+  const rutile = new Rutile(["start", "--memory", ...ANY_PORTS]);
+  await rutile.ready();
+  const line = await within(5000, "the block", () => /rutile -- (ctl .*)$/m.exec(rutile.stdout));
+  const [ctl, ...rest] = (line[1] as string).split(" ");
+  const put = await runRutile([ctl as string, ...rest]);
+  assert.equal([put.code, put.stderr], [0, ""]);
+  const get = await runRutile([ctl as string, ...rest.slice(0, 2), "get", "hello"]);
+  assert.equal([get.code, get.stdout], [0, "world\n"]);
+  assert.is((await rutile.stop()).code, 0);
 });
 
 test("--memory serves requests and writes nothing", async () => {
