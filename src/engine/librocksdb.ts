@@ -2,7 +2,7 @@
  * The engine over the system's librocksdb: true snapshots, native range deletes, batched reads in
  * linear memory. Reads are synchronous calls; writes, log syncs, compactions, opening and closing
  * run on koffi's thread pool. One native write is in flight (write_queue.ts).
- * Not here: the checks of the directory before it is opened (open.ts). Hot path.
+ * Not here: the marker of the directory (format.ts) and its checks (check/). Hot path.
  */
 import { assert } from "../base/index.js";
 import { cfKey, cfUpperBound } from "./cf.js";

@@ -2,7 +2,7 @@
  * The engine over the npm `rocksdb` binding (RocksDB 6.17 prebuilt, no system library): the default
  * where librocksdb is not installed. The binding is asynchronous with one handle a directory, so it
  * lives in a worker; reads are synchronous through rocksdb_bridge.ts, writes are messages.
- * Not here: the checks of the directory before it is opened (they are for all bindings). Hot path.
+ * Not here: the marker of the directory (format.ts); its checks (check/) run in the worker. Hot path.
  */
 import { TikvError } from "../base/index.js";
 import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
