@@ -36,14 +36,15 @@ export class PdRetry {
     return reply.value;
   }
 
-  /** Waits one interval; tells why at most once per log interval. */
+  /** Waits one interval; tells why at most once per log interval. Throws the abort reason. */
   async pause(what: string, reason: string): Promise<void> {
     const now = this.deps.clock.monotonicMs();
     if (now - this.lastLogMs >= this.deps.logIntervalMs) {
       this.lastLogMs = now;
       this.deps.logger.warn("waiting for pd", { request: what, err: reason });
     }
-    await delay(this.deps.retryIntervalMs, undefined, { signal: this.deps.signal });
+    const { signal, retryIntervalMs } = this.deps;
+    await delay(retryIntervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
   }
 }
 

@@ -1,3 +1,3 @@
-export { apiVersionOf, STORAGE_DEFAULTS, type StorageOptions, validateStorage } from "./options.js";
+export { apiVersionOf, STORAGE_DEFAULTS, type StorageOptions } from "./options.js";
 export { type RunningStore, type StartDeps, type StartOptions, startStore } from "./start.js";
 export * from "./types.js";

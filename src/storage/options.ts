@@ -51,17 +51,3 @@ export function apiVersionOf(apiVersion: 1 | 2, enableTtl: boolean): ApiVersion 
   if (apiVersion === 2) return API_VERSION.V2;
   return enableTtl ? API_VERSION.V1TTL : API_VERSION.V1;
 }
-
-/** Returns what is wrong with a set of options, in TiKV's words where it has them. */
-export function validateStorage(options: StorageOptions): string[] {
-  const problems: string[] = [];
-  if (options.schedulerPendingWriteThresholdBytes < options.raftEntryMaxSizeBytes) {
-    problems.push(
-      "storage.scheduler-pending-write-threshold must not be less than raftstore.raft-entry-max-size",
-    );
-  }
-  if (options.scanResponseMaxBytes > options.readPoolMemoryMaxBytes) {
-    problems.push("one scan's result must fit into the memory of all scans");
-  }
-  return problems;
-}
