@@ -4,7 +4,7 @@
  * run on koffi's thread pool. One native write is in flight (write_queue.ts).
  * Not here: the marker of the directory (format.ts) and its checks (check/). Hot path.
  */
-import { assert } from "../base/index.js";
+import { assert, compareBytes } from "../base/index.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { checkDirectory } from "./check/directory_check.js";
 import { ManifestNote } from "./check/manifest_seen.js";
@@ -166,6 +166,7 @@ class LibrocksdbEngine implements Engine {
     this.handles.mustBeOpen();
     const start = cfKey(cf, range.start);
     const end = cfUpperBound(cf, range.end);
+    if (compareBytes(start, end) >= 0) return 0;
     // Pointers and lengths of one range, the answer, then the keys.
     const block = allocateFixed(48 + start.length + end.length);
     block.bytes.set(start, 48);

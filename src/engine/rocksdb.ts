@@ -4,7 +4,7 @@
  * lives in a worker; reads are synchronous through rocksdb_bridge.ts, writes are messages.
  * Not here: the marker of the directory (format.ts); its checks (check/) run in the worker. Hot path.
  */
-import { TikvError } from "../base/index.js";
+import { compareBytes, TikvError } from "../base/index.js";
 import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { lockedError } from "./lock_holder.js";
@@ -176,8 +176,12 @@ class RocksdbEngine implements Engine {
   /** Table files only: what is in memtables does not count. */
   approximateSize(cf: CfName, range: KeyRange): number {
     this.handles.mustBeOpen();
+    const start = cfKey(cf, range.start);
+    const end = cfUpperBound(cf, range.end);
+    // The binding is built with asserts: a reversed range would abort the process.
+    if (compareBytes(start, end) >= 0) return 0;
     const frame = this.snapshots.frame.start().u32(OP_APPROXIMATE_SIZE);
-    frame.sized(cfKey(cf, range.start)).sized(cfUpperBound(cf, range.end));
+    frame.sized(start).sized(end);
     const answer = this.bridge.read(frame.frame()).slice();
     return new Float64Array(answer.buffer, 0, 1)[0] as number;
   }

@@ -222,6 +222,7 @@ export const WRITE_CASES: readonly EngineCase[] = [
       assert.ok(engine.approximateSize("default", all) > 5000);
       assert.is(engine.approximateSize("write", all), 0);
       assert.is(engine.approximateSize("default", { start: utf8("b"), end: utf8("c") }), 0);
+      assert.is(engine.approximateSize("default", { start: utf8("b"), end: utf8("a") }), 0);
     },
   },
 ];

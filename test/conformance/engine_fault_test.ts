@@ -11,4 +11,4 @@ const harness = memoryHarness(
   (engine) => new FaultEngine(engine, new EngineFaults(), unexpectedFatal),
 );
 
-engineSuite("fault", harness);
+engineSuite("fault", harness).run();

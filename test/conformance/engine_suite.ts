@@ -2,7 +2,7 @@
  * The engine conformance suite: every implementation passes the same cases. Each case gets an engine
  * on a fresh directory and leaves nothing open.
  */
-import { suite } from "uvu";
+import { suite, type Test } from "uvu";
 import type { EngineHarness } from "../support/engine_harness.js";
 import { type EngineCase, openCount } from "./engine_case.js";
 import { ARENA_CASES } from "./engine_cases_arena.js";
@@ -21,8 +21,8 @@ const CASES: readonly EngineCase[] = [
   ...MODEL_CASES,
 ];
 
-/** Registers and runs all cases on `harness`. */
-export function engineSuite(name: string, harness: EngineHarness): void {
+/** Returns a suite of all cases on `harness`, for the caller to run. */
+export function engineSuite(name: string, harness: EngineHarness): Test {
   const cases = suite(`engine conformance: ${name}`);
   for (const { title, run } of CASES) {
     cases(title, async () => {
@@ -35,5 +35,5 @@ export function engineSuite(name: string, harness: EngineHarness): void {
       }
     });
   }
-  cases.run();
+  return cases;
 }

@@ -3,7 +3,7 @@
  * error, or the damage is found on read. Never a wrong value, never a hole: what opens shows whole
  * batches 1..n of kill_sequence.ts, with n smaller than written only for a torn end of the log.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 240
  */
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

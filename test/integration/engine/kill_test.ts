@@ -2,7 +2,7 @@
  * A writer is killed with -9 at random, again and again on one directory: nothing that was
  * acknowledged as synced is lost, no batch is half there, and what is there is a prefix.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 120
+ * @timeout 240
  */
 import { join } from "node:path";
 import { test } from "uvu";
