@@ -39,11 +39,13 @@ class Validation {
   readonly warnings: Problem[] = [];
   readonly #fields: Fields;
   readonly #unused: ReadonlySet<string>;
+  readonly #others: ReadonlySet<string>;
   readonly #sections = new Set<string>();
 
   constructor(fields: Fields, otherKeys: Iterable<string>) {
     this.#fields = fields;
-    const unused = [...KNOWN_KEYS, ...otherKeys].filter((key) => !(key in fields));
+    this.#others = new Set(otherKeys);
+    const unused = [...KNOWN_KEYS, ...this.#others].filter((key) => !(key in fields));
     this.#unused = new Set(unused);
     for (const key of [...Object.keys(fields), ...unused]) {
       for (let dot = key.indexOf("."); dot > 0; dot = key.indexOf(".", dot + 1)) {
@@ -82,7 +84,10 @@ class Validation {
   }
 
   #warn(key: string, where: string): void {
-    this.warnings.push({ where, text: `${key} is a key of TiKV or PD that Rutile does not use` });
+    const text = this.#others.has(key)
+      ? `${key} is used by another command, not by this one`
+      : `${key} is a key of TiKV or PD that Rutile does not use`;
+    this.warnings.push({ where, text });
   }
 
   #unknown(key: string, value: TomlValue, where: string): void {

@@ -10,10 +10,13 @@ import {
   defaultsOf,
   type FlagValue,
   formatProblem,
+  type Loaded,
+  loadConfig,
   PD_FIELDS,
   parseToml,
   printConfig,
   readTomlFile,
+  startDirs,
   TIKV_FIELDS,
   type Validated,
   validate,
@@ -316,6 +319,38 @@ test("the printed defaults parse back to the defaults", () => {
 test("defaults have no problems", () => {
   assert.equal(checkTikv(validate(TIKV_FIELDS, {})), []);
   assert.equal(checkPd(validate(PD_FIELDS, {})), []);
+});
+
+test("start puts PD and the store below one directory; a flag wins over the file", () => {
+  const load = (text: string): Loaded<"start"> => {
+    const file = join(tmpDir("config"), "rutile.toml");
+    writeFileSync(file, text);
+    const loaded = loadConfig("start", file, []);
+    assert.ok(loaded.ok);
+    return loaded.config;
+  };
+  const named = load('data-dir = "/p"\n[storage]\ndata-dir = "/s"\n');
+  assert.equal(startDirs(load(""), undefined), {
+    base: "./rutile-data",
+    pd: "rutile-data/pd",
+    store: "rutile-data/store",
+  });
+  assert.equal(startDirs(named, undefined), { base: "./rutile-data", pd: "/p", store: "/s" });
+  assert.equal(startDirs(named, "/d"), { base: "/d", pd: "/d/pd", store: "/d/store" });
+});
+
+test("one file serves all roles; each warns about what only the other one uses", () => {
+  const file = join(tmpDir("config"), "rutile.toml");
+  writeFileSync(file, 'name = "p"\n[server]\naddr = "127.0.0.1:1"\n[log]\nlevel = "warn"\n');
+  const lines = (role: "start" | "store" | "pd"): string[] => {
+    const loaded = loadConfig(role, file, []);
+    assert.ok(loaded.ok);
+    return loaded.config.warnings.map((one) => formatProblem(one).replace(file, "F"));
+  };
+  const unused = "is used by another command, not by this one";
+  assert.equal(lines("start"), []);
+  assert.equal(lines("store"), [`F:1: name ${unused}`]);
+  assert.equal(lines("pd"), [`F:3: server.addr ${unused}`]);
 });
 
 test("/config is nested and keeps numbers, booleans and units as TiKV does", () => {
