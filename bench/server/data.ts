@@ -21,3 +21,12 @@ export function valueAt(index: number): Buffer {
   for (let i = 0; i < VALUE_BYTES; i += 4) value.writeUInt32LE(scatter(index + i), i);
   return value;
 }
+
+/** Returns a seeded source of uniform indices below `keys`. */
+export function randomIndices(keys: number): () => number {
+  let seed = 12_345;
+  return () => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((seed / 0x1_0000_0000) * keys);
+  };
+}

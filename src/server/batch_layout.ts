@@ -24,7 +24,9 @@ const MIB = 1024 * 1024;
 /** Scratch bytes that a multi-get wants for each key (engine/types.ts). */
 const ENGINE_SCRATCH_BYTES = 48;
 /** Scratch that all tables together take for each command of the capacity, rounded up. */
-const SCRATCH_PER_COMMAND = 1024;
+const SCRATCH_PER_COMMAND = 640;
+/** Scratch for params, the key prefix and alignment. */
+const SCRATCH_FIXED_BYTES = 4096;
 const COMMANDS_MAX = 16_384;
 const FRAMES_MAX = 4096;
 const CONTEXTS_MAX = 4096;
@@ -83,7 +85,9 @@ export function turnSizes(arena: Arena): TurnSizes {
   );
   const commands = Math.min(
     COMMANDS_MAX,
-    Math.floor((scratchBytes - 2 * frameBytes) / SCRATCH_PER_COMMAND),
+    Math.floor(
+      (scratchBytes - frameBytes - BOUNDS_BYTES - SCRATCH_FIXED_BYTES) / SCRATCH_PER_COMMAND,
+    ),
   );
   assert(commands >= 64, "the arena has room for a turn");
   const subs = commands * 2;

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { fromBigInt, tikvpb, toBigInt } from "../../../src/pb/index.js";
-import { keyAt, valueAt } from "../data.js";
+import { keyAt, randomIndices, valueAt } from "../data.js";
 import type { LoadJob, LoadResult } from "../job.js";
 
 const HASH_KEYS = 4096;
@@ -47,11 +47,7 @@ function frameOf(indices: readonly number[], firstId: number): Buffer {
   return frame;
 }
 
-let seed = 12_345;
-function nextIndex(): number {
-  seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
-  return seed % job.keys;
-}
+const nextIndex = randomIndices(job.keys);
 
 function prepared(): Buffer[] {
   return Array.from({ length: FRAMES }, (_, f) =>
