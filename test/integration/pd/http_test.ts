@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8 } from "../../../src/base/index.js";
+import { PromMetrics } from "../../../src/node/metrics.js";
 import { fromBigInt } from "../../../src/pb/index.js";
 import { durationText, sizeText } from "../../../src/pd/server/http_json.js";
 import { type Json, jsonText } from "../../../src/pd/server/json.js";
@@ -178,6 +179,33 @@ test("before bootstrap stores and regions are 500 with PD's text; members are se
   assert.is((await get(pd, "/pd/api/v1/cluster/status")).json.is_initialized, false);
   assert.is((await get(pd, "/pd/api/v1/members")).status, 200);
   assert.is((await get(pd, "/metrics")).status, 404, "nobody brought metrics");
+  await pd.stop();
+});
+
+test("metrics: stores, regions, timestamps and calls under PD's names", async () => {
+  const metrics = new PromMetrics();
+  const pd = await startTestPd({ deps: { metrics, metricsText: () => metrics.scrape() } });
+  await pd.client.call("Bootstrap", { store: testStore(1n, "h:1"), region: testRegion(1n) });
+  await pd.client.call("StoreHeartbeat", { stats: { storeId: 1 } });
+  await reportRegions(pd);
+  await pd.client.timestamp(250);
+  await pd.client.call("GetStore", { storeId: 1 }).catch(() => {});
+  await get(pd, "/metrics");
+  const { text } = await get(pd, "/metrics");
+  const service = 'grpc_service="pdpb.PD"';
+  for (const line of [
+    'pd_cluster_status{type="store_up_count"} 1',
+    'pd_cluster_status{type="region_count"} 2',
+    'pd_cluster_status{type="leader_count"} 2',
+    'pd_tso_events{type="timestamps"} 250',
+    'pd_tso_events{type="requests"} 1',
+    'pd_scheduler_region_heartbeat{type="report",status="ok"} 2',
+    `grpc_server_handled_total{${service},grpc_method="GetStore",grpc_code="OK"} 1`,
+    `grpc_server_handled_total{${service},grpc_method="Tso",grpc_code="OK"} 1`,
+    'pd_server_info{version="8.5.0"} 1',
+  ]) {
+    assert.ok(text.includes(`${line}\n`), `${line}\n${text}`);
+  }
   await pd.stop();
 });
 
