@@ -13,7 +13,11 @@ export function registerCtl(program: Command, io: CtlIo = PROCESS_IO): void {
   const ctl = program
     .command("ctl")
     .description("look into a cluster, read and write raw pairs")
-    .option("--pd-endpoints <list>", "placement drivers, with commas between", "127.0.0.1:2379")
+    .option(
+      "--pd, --pd-endpoints <list>",
+      "placement drivers, with commas between",
+      "127.0.0.1:2379",
+    )
     .option("--api-version <version>", "V1, V1TTL or V2, as the stores have it", "V1")
     .option("--keyspace <name>", "API V2: the keyspace", "DEFAULT")
     .option("--cf <name>", "column family", "")

@@ -1,17 +1,13 @@
 /** `rutile ctl` members, stores, regions, region, tso: questions to PD. */
 import type { Command } from "commander";
-import {
-  type LocatedRegion,
-  logicalOf,
-  type PdClient,
-  type PdReply,
-  physicalMs,
-} from "../pd_client/index.js";
+import type { LocatedRegion, PdClient, PdReply } from "../pd_client/index.js";
 import { type CtlContext, CtlError } from "./ctl_context.js";
 import { bytesText, parseBytes, type Row } from "./ctl_output.js";
 
 const EMPTY = new Uint8Array(0);
 const REGIONS_PAGE = 256;
+/** Below them a timestamp is physical milliseconds. */
+const LOGICAL_BITS = 18n;
 
 function must<T>(reply: PdReply<T>): T {
   if (reply.ok) return reply.value;
@@ -117,13 +113,12 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
 }
 
 function tsoRow(timestamp: bigint): Row {
-  const physical = physicalMs(timestamp);
+  const physical = Number(timestamp >> LOGICAL_BITS);
   const date = new Date(physical);
-  const time = Number.isNaN(date.getTime()) ? undefined : date.toISOString();
   return {
     timestamp: timestamp.toString(),
     physical_ms: physical,
-    logical: logicalOf(timestamp),
-    time,
+    logical: Number(BigInt.asUintN(Number(LOGICAL_BITS), timestamp)),
+    time: Number.isNaN(date.getTime()) ? undefined : date.toISOString(),
   };
 }

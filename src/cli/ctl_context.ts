@@ -1,8 +1,11 @@
-/** What all `rutile ctl` commands share: the options, the clients, how results and errors are shown. */
+/**
+ * What all `rutile ctl` commands share: the options, the clients, how results and errors are shown. The
+ * clients are loaded when a command runs, so that help does not wait for them.
+ */
 import type { Command } from "commander";
 import { errorMessage, TikvError } from "../base/index.js";
-import { type ApiVersionName, RawClient } from "../client/index.js";
-import { PdClient } from "../pd_client/index.js";
+import type { ApiVersionName, RawClient } from "../client/index.js";
+import type { PdClient } from "../pd_client/index.js";
 import { type CtlIo, json, type Row, table } from "./ctl_output.js";
 
 export interface CtlOptions {
@@ -36,6 +39,7 @@ export class CtlContext {
   /** Runs `work` with a client of PD and prints its rows. */
   withPd(work: (pd: PdClient) => Promise<readonly Row[]>): Promise<void> {
     return this.#guard(async () => {
+      const { PdClient } = await import("../pd_client/index.js");
       const { pdEndpoints, timeout } = this.options;
       const pd = new PdClient({
         endpoints: pdEndpoints.split(","),
@@ -56,6 +60,7 @@ export class CtlContext {
       if (!API_VERSIONS.includes(apiVersion)) {
         throw new CtlError(`--api-version must be ${API_VERSIONS.join(", ")}, not ${apiVersion}`);
       }
+      const { RawClient } = await import("../client/index.js");
       const client = await RawClient.connect({
         pdEndpoints: pdEndpoints.split(","),
         apiVersion: apiVersion as ApiVersionName,

@@ -54,6 +54,11 @@ export const RAW_CLIENT_DEFAULTS: Omit<RawClientOptions, "pdEndpoints"> = {
 
 /** Longest key that is sent without asking the store, bytes; stores refuse keys above 8 KiB. */
 export const KEY_SIZE_MAX_BYTES = 65_536;
+/**
+ * A key above all keys that stores take (8 KiB by default): stands for +inf where the protocol has no
+ * word for it, which is the upper end of a reverse scan and the question for the last region.
+ */
+export const ABOVE_ALL_KEYS: Uint8Array = new Uint8Array(16 * 1024).fill(0xff);
 /** Keys of one RawBatchGet and RawBatchDelete. */
 export const BATCH_KEYS_MAX = 512;
 /** Bytes of pairs of one RawBatchPut; one pair may be larger. */

@@ -16,6 +16,7 @@ import { type ClientParts, connectParts, newBackoffer } from "./connect.js";
 import { invalidArgument, refusal } from "./errors.js";
 import type { WireRange } from "./key_mode.js";
 import {
+  ABOVE_ALL_KEYS,
   BATCH_KEYS_MAX,
   BATCH_PUT_BYTES_MAX,
   KEY_SIZE_MAX_BYTES,
@@ -357,8 +358,10 @@ export class RawClient {
       locator,
       newOp: () => this.#op(options),
       readPage: async (region, range, limit, op) => {
-        // The protocol turns a reverse range round: from its exclusive end down to its start.
-        const [startKey, endKey] = reverse ? [range.end, range.start] : [range.start, range.end];
+        // The protocol turns a reverse range round: from its exclusive end down to its start. An
+        // empty end means "below the first key" there, and gets nothing.
+        const upper = range.end.length === 0 && reverse ? ABOVE_ALL_KEYS : range.end;
+        const [startKey, endKey] = reverse ? [upper, range.start] : [range.start, upper];
         const body = { startKey, endKey, limit, keyOnly, reverse, cf };
         const response = await sender.send(region, "RawScan", body, op);
         if (response === RELOAD) return RELOAD;

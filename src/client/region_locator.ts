@@ -7,12 +7,11 @@ import { type errorpb, type metapb, toBigInt } from "../pb/index.js";
 import type { LocatedRegion, PdClient, PdFailure, PdReply } from "../pd_client/index.js";
 import type { Backoffer } from "./backoff.js";
 import type { KeyMode } from "./key_mode.js";
+import { ABOVE_ALL_KEYS } from "./options.js";
 import { type CachedRegion, RegionCache } from "./region_cache.js";
 
 /** Questions to PD at once. */
 const LOADS_MAX = 8;
-/** A key above every boundary: stores refuse keys of 8 KiB and more. */
-const ABOVE_ALL_KEYS = new Uint8Array(16 * 1024).fill(0xff);
 
 export interface LocatorOptions {
   readonly regionCacheMax: number;
@@ -88,17 +87,24 @@ export class RegionLocator {
         await Promise.race(this.#loads);
         continue;
       }
-      const load = ask(Math.max(1, op.leftMs()), op.signal);
+      const load = this.#load(ask, op);
       this.#loads.add(load);
-      const reply = await load.finally(() => this.#loads.delete(load));
+      const failure = await load.finally(() => this.#loads.delete(load));
       op.check();
-      if (!reply.ok) await onPdFailure(op, reply.error);
-      else if (reply.value === undefined) await op.wait("pdRpc", "PD knows no region for the key");
-      else if (reply.value.peers.length === 0) await op.wait("regionMiss", "region without peers");
-      else if (!this.cache.insert(this.#fromPd(reply.value)) || find() === undefined) {
-        await op.wait("regionMiss", "PD knows an older region than a store");
+      if (failure !== undefined) await onPdFailure(op, failure);
+      else if (find() === undefined) {
+        await op.wait("regionMiss", "PD knows no region with peers, or an older one than a store");
       }
     }
+  }
+
+  /** Asks PD and puts its answer into the cache before anybody who waits looks there again. */
+  async #load(ask: Question, op: Backoffer): Promise<PdFailure | undefined> {
+    const reply = await ask(Math.max(1, op.leftMs()), op.signal);
+    if (!reply.ok) return reply.error;
+    const region = reply.value;
+    if (region !== undefined && region.peers.length > 0) this.cache.insert(this.#fromPd(region));
+    return undefined;
   }
 
   #fromPd(region: LocatedRegion): CachedRegion {

@@ -1,11 +1,13 @@
 /** Store id → address, asked from PD once and again after a failure. Bounded by the cluster's size. */
-import type { PdClient } from "../pd_client/index.js";
+import type { PdClient, PdReply, StoreRecord } from "../pd_client/index.js";
 import type { Backoffer } from "./backoff.js";
 import { onPdFailure } from "./region_locator.js";
 
 export class StoreCache {
   readonly #pd: PdClient;
   readonly #addresses = new Map<bigint, string>();
+  /** Questions that are under way; whoever wants the same store waits for the same answer. */
+  readonly #asked = new Map<bigint, Promise<PdReply<StoreRecord | undefined>>>();
 
   constructor(pd: PdClient) {
     this.#pd = pd;
@@ -16,8 +18,7 @@ export class StoreCache {
     for (;;) {
       const known = this.#addresses.get(storeId);
       if (known !== undefined) return known;
-      op.check();
-      const reply = await this.#pd.getStore(storeId, { timeoutMs: Math.max(1, op.leftMs()) });
+      const reply = await this.#ask(storeId);
       op.check();
       if (!reply.ok) {
         await onPdFailure(op, reply.error);
@@ -25,12 +26,28 @@ export class StoreCache {
       }
       const store = reply.value;
       if (store === undefined || store.removed || store.address === "") return undefined;
-      this.#addresses.set(storeId, store.address);
+      return store.address;
     }
   }
 
   /** Makes the next resolve ask PD. */
   forget(storeId: bigint): void {
     this.#addresses.delete(storeId);
+  }
+
+  #ask(storeId: bigint): Promise<PdReply<StoreRecord | undefined>> {
+    let asked = this.#asked.get(storeId);
+    if (asked === undefined) {
+      asked = this.#pd.getStore(storeId).then((reply) => {
+        this.#asked.delete(storeId);
+        const store = reply.ok ? reply.value : undefined;
+        if (store !== undefined && !store.removed && store.address !== "") {
+          this.#addresses.set(storeId, store.address);
+        }
+        return reply;
+      });
+      this.#asked.set(storeId, asked);
+    }
+    return asked;
   }
 }

@@ -1,5 +1,4 @@
 export { type CallFailure, callUnary, deadlineAfter, openChannel } from "./channel.js";
 export { PdClient, type PdClientConfig } from "./client.js";
 export { addressOf, PD_CLIENT_DEFAULTS, type PdClientOptions } from "./options.js";
-export { composeTs, logicalOf, physicalMs } from "./tso.js";
 export type * from "./types.js";

@@ -36,19 +36,8 @@ interface Batch {
   readonly count: number;
 }
 
-/** Returns the timestamp as one number: physical milliseconds, then 18 logical bits. */
-export function composeTs(physical: bigint, logical: bigint): bigint {
+function composeTs(physical: bigint, logical: bigint): bigint {
   return (physical << LOGICAL_BITS) | logical;
-}
-
-/** Returns the physical milliseconds of a timestamp. */
-export function physicalMs(timestamp: bigint): number {
-  return Number(timestamp >> LOGICAL_BITS);
-}
-
-/** Returns the logical part of a timestamp. */
-export function logicalOf(timestamp: bigint): number {
-  return Number(timestamp & ((1n << LOGICAL_BITS) - 1n));
 }
 
 export class TsoClient {

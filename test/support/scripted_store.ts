@@ -213,8 +213,11 @@ export class ScriptedStore {
     },
     RawScan: (request: kvrpcpb.RawScanRequest): object => {
       const { endKey, limit, reverse, startKey } = request;
+      // As in TiKV, an empty start of a reverse scan is below all keys.
       const found = reverse
-        ? this.cluster.range(endKey, startKey).reverse()
+        ? startKey.length === 0
+          ? []
+          : this.cluster.range(endKey, startKey).reverse()
         : this.cluster.range(startKey, endKey);
       const value = (bytes: Uint8Array): Uint8Array => (request.keyOnly ? EMPTY_BYTES : bytes);
       return {

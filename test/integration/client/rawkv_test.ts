@@ -64,6 +64,13 @@ test("requests of one turn share messages of at most 128", () =>
     assert.equal(values.map(text), keys(300));
   }));
 
+test("many cold requests ask PD few questions", () =>
+  withCluster(async ({ client, pd }) => {
+    await Promise.all(keys(2000).map((key) => client.put(key, "v")));
+    assert.is(pd.count("GetStore"), 1);
+    assert.is(pd.count("GetRegion"), 1);
+  }));
+
 test("what a caller gets is his own copy", () =>
   withCluster(async ({ client }) => {
     await client.put("a", "12");
