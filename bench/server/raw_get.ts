@@ -19,6 +19,11 @@ const gets = (series: string, perMessage: number, window: number): Series => ({
 
 const BATCH_128 = gets("128 a message", 128, 4);
 
+interface MultiGet {
+  readonly perSecond: number;
+  readonly cpuUs: number;
+}
+
 async function onStore(
   context: BenchContext,
   binding: EngineBinding,
@@ -32,7 +37,10 @@ async function onStore(
     const loads: Report[] = [];
     for (const series of serieses) loads.push(await loadRounds(context, series, address, child));
     if (withMultiGet) {
-      const { perSecond } = await child.ask<{ perSecond: number }>("multiget");
+      const { perSecond, cpuUs } = await child.ask<MultiGet>("multiget");
+      console.log(
+        `${NAME} multi-get of 128 in process: ${Math.round(perSecond)}/s, CPU ${cpuUs.toFixed(2)} us/op`,
+      );
       reports.push(figure(NAME, "multi-get in process", [perSecond], loads[0]?.hash ?? "-"));
     }
     reports.push(...loads);

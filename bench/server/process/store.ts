@@ -107,6 +107,7 @@ function measureMultiGet(engine: Engine, { arena }: Kernels, keys: number): obje
   }
   let gets = 0;
   let table = 0;
+  const cpu = process.cpuUsage();
   const start = performance.now();
   while (performance.now() - start < MULTI_GET_MS) {
     const { done } = engine.multiGetArena({
@@ -123,8 +124,9 @@ function measureMultiGet(engine: Engine, { arena }: Kernels, keys: number): obje
     table = (table + 1) % MULTI_GET_TABLES;
   }
   const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
   arena.leave();
-  return { perSecond: gets / seconds };
+  return { perSecond: gets / seconds, cpuUs: (user + system) / gets };
 }
 
 const [binding, path, keys] = process.argv.slice(2) as [EngineBinding, string, string];
