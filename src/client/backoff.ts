@@ -67,8 +67,9 @@ export class Backoffer {
   readonly #deps: BackoffDeps;
   readonly #budgetMs: number;
   readonly #deadlineMs: number;
-  readonly #counts = new Map<BackoffName, number>();
-  readonly #attempts: string[] = [];
+  /** Made at the first wait; most operations need none. */
+  #counts: Map<BackoffName, number> | undefined;
+  #attempts: string[] | undefined;
   #spentMs = 0;
 
   constructor(
@@ -107,6 +108,7 @@ export class Backoffer {
 
   /** Notes why something is tried again without a wait. */
   note(reason: string): void {
+    this.#attempts ??= [];
     if (this.#attempts.length >= ATTEMPTS_MAX) this.#attempts.splice(ATTEMPTS_MAX / 2, 1);
     this.#attempts.push(reason);
   }
@@ -119,6 +121,7 @@ export class Backoffer {
     const kind: BackoffKind = BACKOFFS[name];
     this.check();
     this.note(`${name}: ${reason}`);
+    this.#counts ??= new Map();
     const count = this.#counts.get(name) ?? 0;
     this.#counts.set(name, count + 1);
     const waitMs = Math.max(leastMs, backoffMs(kind, count, this.#deps.random()));
@@ -139,6 +142,6 @@ export class Backoffer {
   }
 
   #error(code: ErrorCode, message: string, cause?: unknown): ClientError {
-    return new ClientError(code, message, { cause, attempts: this.#attempts });
+    return new ClientError(code, message, { cause, attempts: this.#attempts ?? [] });
   }
 }

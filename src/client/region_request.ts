@@ -34,6 +34,10 @@ type Step = "again" | typeof RELOAD;
 
 export class RegionSender {
   readonly #deps: SenderDeps;
+  readonly #contexts = new WeakMap<
+    CachedRegion,
+    { readonly peer: PeerInfo; readonly context: kvrpcpb.IContext }
+  >();
 
   constructor(deps: SenderDeps) {
     this.#deps = deps;
@@ -76,9 +80,12 @@ export class RegionSender {
     }
   }
 
+  /** Contexts are made once for each region and peer: most requests repeat the one before. */
   #context(region: CachedRegion, peer: PeerInfo): kvrpcpb.IContext {
+    const made = this.#contexts.get(region);
+    if (made !== undefined && made.peer === peer) return made.context;
     const { clusterId, mode } = this.#deps;
-    return {
+    const context = {
       regionId: fromBigInt(region.id),
       regionEpoch: { confVer: fromBigInt(region.confVer), version: fromBigInt(region.version) },
       peer: { id: fromBigInt(peer.id), storeId: fromBigInt(peer.storeId) },
@@ -87,6 +94,8 @@ export class RegionSender {
       keyspaceId: mode.keyspaceId,
       requestSource: "rutile_client",
     };
+    this.#contexts.set(region, { peer, context });
+    return context;
   }
 
   async #onSendFailure(
