@@ -28,9 +28,13 @@ export function grpcInjector(server: Server): GrpcInjector {
     shutdown: (graceMs) =>
       new Promise((resolve) => {
         stopping = true;
-        // Not forceShutdown: without channelz it knows no sessions and cuts none.
-        injector.drain(graceMs);
-        server.tryShutdown(() => resolve());
+        // Not forceShutdown: without channelz it knows no sessions and cuts none. Not drain before
+        // tryShutdown, which takes a session that was told to close for one that has closed.
+        const timer = setTimeout(() => injector.drain(0), graceMs);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
       }),
   };
 }

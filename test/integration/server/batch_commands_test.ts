@@ -277,13 +277,14 @@ test("draining: answers what runs, ends streams with UNAVAILABLE, health says NO
   const { context } = served;
   const pending = batch.call({ RawPut: { context, key, value: key } });
   await within(2000, "the put to arrive", () => served.server.counters.frames === 1);
-  const stopping = served.stop(2000);
+  const stopping = served.server.stop(2000);
   const [answer] = await pending;
   assert.is(answer?.RawPut?.error, "");
   const error = await batch.ended;
   assert.is(error?.code, 14);
   assert.is(error?.details, "server is shutting down");
   await stopping;
+  await served.stop();
 });
 
 test("a body that names the wrong type of a field is skipped as unknown, as protobuf says", async () => {
