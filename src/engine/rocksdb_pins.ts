@@ -32,7 +32,7 @@ export class Cursor {
 
   /** Moves so that `next` gives the entry at or behind `start`, or only behind when `!inclusive`. */
   async seek(start: Uint8Array, inclusive: boolean): Promise<void> {
-    const { lastKey } = this;
+    const lastKey = this.lastKey;
     if (!inclusive && lastKey !== undefined && equalBytes(lastKey, start)) return;
     this.native.seek(start);
     this.pairs = [];
