@@ -40,6 +40,12 @@ export const LIMIT_FIELDS = {
     "1GiB",
     "Responses waiting for a slow reader, above which its stream is not read.",
   ),
+  "limits.connection-buffered-size": size(
+    "256MiB",
+    "1KiB",
+    "64GiB",
+    "Responses that a connection leaves unread, above which its requests are refused.",
+  ),
   "limits.slow-reader-timeout": duration("1m", "10ms", "1h", "How long that may last."),
   "limits.reset-burst": int(1000, 1, 1_000_000, "Stream resets of one connection at once."),
   "limits.reset-rate": int(33, 1, 1_000_000, "Stream resets of one connection per second."),

@@ -77,6 +77,7 @@ export function serverOptions(config: TikvConfig): ServerOptions {
     batchStreamInflightMax: config["limits.batch-stream-inflight-max"],
     batchTotalInflightMax: config["limits.batch-total-inflight-max"],
     streamBufferedMaxBytes: config["limits.stream-buffered-size"],
+    connectionBufferedMaxBytes: config["limits.connection-buffered-size"],
     slowReaderTimeoutMs: config["limits.slow-reader-timeout"],
     resetBurst: config["limits.reset-burst"],
     resetRatePerSecond: config["limits.reset-rate"],

@@ -28,7 +28,12 @@ export interface ServerOptions {
   readonly batchTotalInflightMax: number;
   /** Response bytes that wait for a slow reader; above, its stream is not read. */
   readonly streamBufferedMaxBytes: number;
-  /** Milliseconds that a stream may stay above that before it is closed. */
+  /** Response bytes that a connection may leave unread; above, its new requests are refused. */
+  readonly connectionBufferedMaxBytes: number;
+  /**
+   * Milliseconds that a stream may stay above `streamBufferedMaxBytes` before it is closed; so may a
+   * connection that takes nothing meanwhile.
+   */
   readonly slowReaderTimeoutMs: number;
   /** Streams that the client of one connection may reset in a burst; above, it is closed. */
   readonly resetBurst: number;
@@ -55,6 +60,7 @@ export const SERVER_DEFAULTS: ServerOptions = {
   batchStreamInflightMax: 16_384,
   batchTotalInflightMax: 131_072,
   streamBufferedMaxBytes: 4 * MIB,
+  connectionBufferedMaxBytes: 256 * MIB,
   slowReaderTimeoutMs: 60_000,
   resetBurst: 1000,
   resetRatePerSecond: 33,

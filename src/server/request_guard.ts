@@ -1,7 +1,8 @@
 /**
  * Bounds that grpc-js does not have, enforced around each call: requests that do not arrive
- * (slowloris), header lists that are too large, and connections whose streams are reset again and
- * again (rapid reset, CVE-2023-44487; nghttp2 counts them, too, and this one is configurable).
+ * (slowloris), header lists that are too large, responses that are not read (slow_readers.ts), and
+ * connections whose streams are reset again and again (rapid reset, CVE-2023-44487; nghttp2 counts
+ * them, too, and this one is configurable).
  * One timer for all waiting requests. Not here: bounds of batch streams (batch_commands.ts).
  */
 import type { Socket } from "node:net";
@@ -15,14 +16,15 @@ import type { Clock, Logger } from "../base/index.js";
 import { type CallListener, forwardCall } from "./forward_call.js";
 import { resourceExhausted } from "./grpc_status.js";
 import type { ServerOptions } from "./options.js";
+import { COUNTED_MIN_BYTES, SlowReaders, type Unread } from "./slow_readers.js";
 
 const TOO_SLOW = { code: status.DEADLINE_EXCEEDED, details: "the request did not arrive in time" };
 /** Bytes that HTTP/2 counts for each header beside name and value. */
 const HEADER_OVERHEAD_BYTES = 32;
 
-/** Resets that a connection may still make. */
-interface Budget {
-  readonly socket: Socket;
+/** What is counted of one connection. */
+interface Budget extends Unread {
+  /** Resets that it may still make. */
   tokens: number;
   refilledMs: number;
 }
@@ -51,9 +53,11 @@ export class RequestGuard {
   readonly #waiting = new Map<ServerInterceptingCallInterface, number>();
   /** Open connections by remote endpoint. */
   readonly #budgets = new Map<string, Budget>();
+  readonly #slow: SlowReaders;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: ServerOptions, clock: Clock, logger: Logger) {
+    this.#slow = new SlowReaders(options, clock, logger);
     this.#options = options;
     this.#clock = clock;
     this.#logger = logger;
@@ -63,8 +67,12 @@ export class RequestGuard {
   addConnection(socket: Socket): void {
     const name = endpoint(socket.remoteAddress, socket.remotePort);
     const refilledMs = this.#clock.monotonicMs();
-    this.#budgets.set(name, { socket, tokens: this.#options.resetBurst, refilledMs });
-    socket.once("close", () => this.#budgets.delete(name));
+    const budget = { socket, bytes: 0, tokens: this.#options.resetBurst, refilledMs };
+    this.#budgets.set(name, budget);
+    socket.once("close", () => {
+      this.#budgets.delete(name);
+      this.#slow.forget(budget);
+    });
   }
 
   readonly interceptor: ServerInterceptor = (method, call) => {
@@ -76,10 +84,14 @@ export class RequestGuard {
   stop(): void {
     clearTimeout(this.#timer);
     this.#waiting.clear();
+    this.#slow.stop();
   }
 
   #guard(call: ServerInterceptingCallInterface, isUnary: boolean): ServerInterceptingCallInterface {
     let ended = false;
+    let unreadBytes = 0;
+    // Kept, because a stream that is closed does not tell its connection any more.
+    let connection: Budget | undefined;
     const end = (sent: { code: status; details: string }): void => {
       ended = true;
       call.sendStatus(sent);
@@ -87,7 +99,7 @@ export class RequestGuard {
     const guarded = forwardCall(call, (listener) => {
       if (isUnary) this.#wait(call);
       call.start({
-        onReceiveMetadata: (metadata) => this.#onMetadata(metadata, listener, end),
+        onReceiveMetadata: (metadata) => this.#onMetadata(call, metadata, listener, end),
         onReceiveMessage: (message) => listener.onReceiveMessage(message),
         onReceiveHalfClose: () => {
           this.#waiting.delete(call);
@@ -96,10 +108,32 @@ export class RequestGuard {
         onCancel: () => {
           this.#waiting.delete(call);
           if (!ended) this.#onReset(call);
+          release(unreadBytes);
           listener.onCancel();
         },
       });
     });
+    const release = (bytes: number): void => {
+      // A stream that closes is told once for all, and its messages may still be told after it.
+      const left = Math.min(bytes, unreadBytes);
+      if (left === 0 || connection === undefined) return;
+      unreadBytes -= left;
+      this.#slow.remove(connection, left);
+    };
+    guarded.sendMessage = (message, callback) => {
+      const bytes = message instanceof Uint8Array ? message.length : 0;
+      if (bytes >= COUNTED_MIN_BYTES) connection ??= this.#budgetOf(call);
+      if (bytes < COUNTED_MIN_BYTES || connection === undefined) {
+        call.sendMessage(message, callback);
+        return;
+      }
+      unreadBytes += bytes;
+      this.#slow.add(connection, bytes);
+      call.sendMessage(message, () => {
+        release(bytes);
+        callback();
+      });
+    };
     guarded.sendStatus = (sent) => {
       ended = true;
       call.sendStatus(sent);
@@ -107,7 +141,13 @@ export class RequestGuard {
     return guarded;
   }
 
+  #budgetOf(call: ServerInterceptingCallInterface): Budget | undefined {
+    const { remoteAddress, remotePort } = call.getConnectionInfo();
+    return this.#budgets.get(endpoint(remoteAddress, remotePort));
+  }
+
   #onMetadata(
+    call: ServerInterceptingCallInterface,
     metadata: Metadata,
     listener: CallListener,
     end: (sent: { code: status; details: string }) => void,
@@ -115,13 +155,17 @@ export class RequestGuard {
     const { headerListMaxBytes } = this.#options;
     if (headerBytes(metadata) > headerListMaxBytes) {
       end(resourceExhausted(`the header list exceeds ${headerListMaxBytes} bytes`));
+      return;
+    }
+    const budget = this.#slow.isIdle ? undefined : this.#budgetOf(call);
+    if (budget !== undefined && this.#slow.isOver(budget)) {
+      end(resourceExhausted(`${budget.bytes} bytes of responses are not read`));
     } else listener.onReceiveMetadata(metadata);
   }
 
   /** Takes one reset from the connection's budget; closes a connection that has none left. */
   #onReset(call: ServerInterceptingCallInterface): void {
-    const { remoteAddress, remotePort } = call.getConnectionInfo();
-    const budget = this.#budgets.get(endpoint(remoteAddress, remotePort));
+    const budget = this.#budgetOf(call);
     if (budget === undefined) return;
     const { resetBurst, resetRatePerSecond } = this.#options;
     const now = this.#clock.monotonicMs();

@@ -127,6 +127,18 @@ test("framing, compression, methods and content types: a code and a text each", 
     ["length 4 GiB", { body: [frame(get, 0, 0xffff_ffff)] }, 8, /larger than max/],
     ["garbage timeout", { headers: { "grpc-timeout": "soon" }, body: [frame(get)] }, 13, /timeout/],
     [
+      "a timeout of 99,999,999 hours",
+      { headers: { "grpc-timeout": "99999999H" }, body: [frame(get)] },
+      0,
+      /OK/,
+    ],
+    [
+      "a timeout without unit",
+      { headers: { "grpc-timeout": "5" }, body: [frame(get)] },
+      13,
+      /timeout/,
+    ],
+    [
       "a header list over the limit",
       { headers: { "x-large": "x".repeat(17_000) }, body: [frame(get)] },
       8,
@@ -140,6 +152,10 @@ test("framing, compression, methods and content types: a code and a text each", 
   }
   const json = await send(opened, { headers: { "content-type": "application/json" } });
   assert.is(json.http, 415);
+  const noBody = await send(opened, { headers: { ":method": "GET" } });
+  assert.is(noBody.code, 12, "a GET has no message");
+  const put = await send(opened, { headers: { ":method": "PUT" }, body: [frame(get)] });
+  assert.is(put.code, 0, "grpc-js does not look at the method (README, Known)");
   const short = await send(opened, { body: [frame(get, 0, get.length + 10)] });
   assert.is(short.code, 12, "a message that is cut by the half-close is no message");
   await isServed(served, client);
