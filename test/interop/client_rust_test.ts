@@ -20,7 +20,7 @@ const present =
   requires("cargo", () => hasProgram("cargo")) &&
   (BINDING !== "librocksdb" || requires("librocksdb", librocksdbLoads));
 if (present) {
-  const args = ["build", "--quiet", "--locked", "--target-dir", TARGET];
+  const args = ["build", "--quiet", "--target-dir", TARGET];
   buildStep("test/interop/rust", "cargo", args);
 }
 
