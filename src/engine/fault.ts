@@ -3,6 +3,7 @@
  * so. With no fault set it behaves as the engine below it; the conformance suite runs on it.
  * Not here: losing unsynced writes, which MemoryDisk.crash does below the engine.
  */
+import { QueuedEngine } from "./queued_engine.js";
 import type {
   ArenaGet,
   ArenaGetResult,
@@ -14,8 +15,6 @@ import type {
   IterOptions,
   KeyRange,
   Snapshot,
-  WriteBatch,
-  WriteOptions,
 } from "./types.js";
 import { WriteQueue } from "./write_queue.js";
 
@@ -68,17 +67,18 @@ export class EngineFaults {
 function noop(): void {}
 
 /** See the head of the file. Owns `inner` and closes it. */
-export class FaultEngine implements Engine {
+export class FaultEngine extends QueuedEngine implements Engine {
   readonly binding: EngineBinding;
   readonly description: string;
   readonly path: string;
   private readonly inner: Engine;
   private readonly faults: EngineFaults;
-  private readonly queue: WriteQueue;
+  protected override readonly queue: WriteQueue;
   private closed = false;
 
   /** `onFatal` as in EngineOptions; injected errors go there, errors of `inner` to its own. */
   constructor(inner: Engine, faults: EngineFaults, onFatal: (error: Error) => void) {
+    super();
     this.inner = inner;
     this.faults = faults;
     this.binding = inner.binding;
@@ -116,22 +116,6 @@ export class FaultEngine implements Engine {
 
   snapshot(): Snapshot {
     return new FaultSnapshot(this.inner.snapshot(), this.faults);
-  }
-
-  newWriteBatch(): WriteBatch {
-    return this.inner.newWriteBatch();
-  }
-
-  write(batch: WriteBatch, options: WriteOptions): Promise<void> {
-    return this.queue.submit(batch.bytes(), options);
-  }
-
-  writeBytes(representation: Uint8Array, options: WriteOptions): Promise<void> {
-    return this.queue.submit(representation, options);
-  }
-
-  sync(): Promise<void> {
-    return this.queue.sync();
   }
 
   stats(): EngineStats {

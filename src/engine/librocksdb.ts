@@ -15,6 +15,7 @@ import { loadU64, NativeDatabase, statusError, storeU64, takeText } from "./libr
 import { withNativeOptions } from "./librocksdb_options.js";
 import { lockedError } from "./lock_holder.js";
 import { OpenHandles } from "./open_handles.js";
+import { QueuedEngine } from "./queued_engine.js";
 import type {
   ArenaGet,
   ArenaGetResult,
@@ -26,10 +27,7 @@ import type {
   IterOptions,
   KeyRange,
   Snapshot,
-  WriteBatch,
-  WriteOptions,
 } from "./types.js";
-import { WriteBatchBuilder } from "./write_batch.js";
 import { WriteQueue } from "./write_queue.js";
 
 /**
@@ -86,13 +84,13 @@ function stopAtExit(database: NativeDatabase): void {
 }
 
 /** See Engine in types.ts. */
-class LibrocksdbEngine implements Engine {
+class LibrocksdbEngine extends QueuedEngine implements Engine {
   readonly binding = "librocksdb";
   readonly description: string;
   readonly path: string;
   readonly note: ManifestNote;
   private readonly database: NativeDatabase;
-  private readonly queue: WriteQueue;
+  protected override readonly queue: WriteQueue;
   private readonly handles = new OpenHandles();
   private readonly multi: MultiGet;
   private readonly readOptions: number;
@@ -102,6 +100,7 @@ class LibrocksdbEngine implements Engine {
   private readonly compactions = new Set<Promise<void>>();
 
   constructor(database: NativeDatabase, onFatal: (error: Error) => void) {
+    super();
     const { api } = database;
     this.database = database;
     this.path = database.path;
@@ -135,22 +134,6 @@ class LibrocksdbEngine implements Engine {
   snapshot(): Snapshot {
     this.handles.mustBeOpen();
     return new LibrocksdbSnapshot(this.database, this.multi, this.handles);
-  }
-
-  newWriteBatch(): WriteBatch {
-    return new WriteBatchBuilder();
-  }
-
-  write(batch: WriteBatch, options: WriteOptions): Promise<void> {
-    return this.queue.submit(batch.bytes(), options);
-  }
-
-  writeBytes(representation: Uint8Array, options: WriteOptions): Promise<void> {
-    return this.queue.submit(representation, options);
-  }
-
-  sync(): Promise<void> {
-    return this.queue.sync();
   }
 
   stats(): EngineStats {

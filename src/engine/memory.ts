@@ -9,6 +9,7 @@ import { cfKey, cfUpperBound } from "./cf.js";
 import { MemoryIter } from "./memory_iter.js";
 import { MemoryTree, TreeCursor, type TreeNode, treeGet } from "./memory_tree.js";
 import { OpenHandles } from "./open_handles.js";
+import { QueuedEngine } from "./queued_engine.js";
 import type {
   ArenaGet,
   ArenaGetResult,
@@ -19,10 +20,8 @@ import type {
   IterOptions,
   KeyRange,
   Snapshot,
-  WriteBatch,
-  WriteOptions,
 } from "./types.js";
-import { WriteBatchBuilder, writeRecords } from "./write_batch.js";
+import { writeRecords } from "./write_batch.js";
 import { WriteQueue } from "./write_queue.js";
 
 /**
@@ -106,16 +105,17 @@ export function openMemoryEngine(
 }
 
 /** See Engine in types.ts. */
-export class MemoryEngine implements Engine {
+export class MemoryEngine extends QueuedEngine implements Engine {
   readonly binding = "memory";
   readonly description = "memory";
   readonly path = "";
   private readonly disk: MemoryDisk;
   private readonly tree: MemoryTree;
-  private readonly queue: WriteQueue;
+  protected override readonly queue: WriteQueue;
   private readonly handles = new OpenHandles();
 
   constructor(onFatal: (error: Error) => void, disk: MemoryDisk) {
+    super();
     this.disk = disk;
     this.tree = disk.attach(this);
     this.queue = new WriteQueue(
@@ -149,22 +149,6 @@ export class MemoryEngine implements Engine {
   snapshot(): Snapshot {
     this.handles.mustBeOpen();
     return new MemorySnapshot(this.tree.freeze(), this.handles);
-  }
-
-  newWriteBatch(): WriteBatch {
-    return new WriteBatchBuilder();
-  }
-
-  write(batch: WriteBatch, options: WriteOptions): Promise<void> {
-    return this.queue.submit(batch.bytes(), options);
-  }
-
-  writeBytes(representation: Uint8Array, options: WriteOptions): Promise<void> {
-    return this.queue.submit(representation, options);
-  }
-
-  sync(): Promise<void> {
-    return this.queue.sync();
   }
 
   stats(): EngineStats {

@@ -9,6 +9,7 @@ import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js"
 import { cfKey, cfUpperBound } from "./cf.js";
 import { lockedError } from "./lock_holder.js";
 import { OpenHandles } from "./open_handles.js";
+import { QueuedEngine } from "./queued_engine.js";
 import { RocksdbBridge } from "./rocksdb_bridge.js";
 import {
   FrameReader,
@@ -30,10 +31,7 @@ import type {
   EngineStats,
   KeyRange,
   Snapshot,
-  WriteBatch,
-  WriteOptions,
 } from "./types.js";
-import { WriteBatchBuilder } from "./write_batch.js";
 import { WriteQueue } from "./write_queue.js";
 
 const DESCRIPTION = "rocksdb 6.17.3 (npm)";
@@ -79,17 +77,18 @@ export async function openRocksdbEngine(
   return engine;
 }
 
-class RocksdbEngine implements Engine {
+class RocksdbEngine extends QueuedEngine implements Engine {
   readonly binding = "rocksdb";
   readonly description = DESCRIPTION;
   readonly path: string;
   private readonly bridge: RocksdbBridge;
-  private readonly queue: WriteQueue;
+  protected override readonly queue: WriteQueue;
   private readonly handles = new OpenHandles();
   private readonly snapshots: Snapshots;
   private opening = true;
 
   constructor(options: EngineOptions, tuning: RocksdbTuning) {
+    super();
     this.path = options.path;
     this.bridge = new RocksdbBridge(tuning.workerUrl, {
       ...tuning,
@@ -146,22 +145,6 @@ class RocksdbEngine implements Engine {
   snapshot(): Snapshot {
     this.handles.mustBeOpen();
     return this.snapshots.take();
-  }
-
-  newWriteBatch(): WriteBatch {
-    return new WriteBatchBuilder();
-  }
-
-  write(batch: WriteBatch, options: WriteOptions): Promise<void> {
-    return this.queue.submit(batch.bytes(), options);
-  }
-
-  writeBytes(representation: Uint8Array, options: WriteOptions): Promise<void> {
-    return this.queue.submit(representation, options);
-  }
-
-  sync(): Promise<void> {
-    return this.queue.sync();
   }
 
   stats(): EngineStats {
