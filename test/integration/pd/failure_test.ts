@@ -4,6 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { TikvError, utf8 } from "../../../src/base/index.js";
 import { type Engine, type EngineOptions, openEngine } from "../../../src/engine/index.js";
+import { openDiskEngine } from "../../support/engine_harness.js";
 import { startTestPd, testRegion, testStore } from "../../support/pd.js";
 import { tmpDir } from "../../support/tmp.js";
 import { within } from "../../support/within.js";
@@ -80,13 +81,7 @@ async function damaged(key: string, value: Uint8Array): Promise<TikvError> {
   const store = testStore(1n, "h:1");
   await first.client.call("Bootstrap", { store, region: testRegion(1n) });
   await first.stop();
-  const engine = await openEngine({
-    path: dataDir,
-    binding: "rocksdb",
-    blockCacheBytes: 1 << 20,
-    writeBufferBytes: 1 << 20,
-    onFatal: () => {},
-  });
+  const engine = await openDiskEngine("rocksdb", dataDir);
   const batch = engine.newWriteBatch();
   batch.put("default", utf8(key.replace("CLUSTER", String(clusterId))), value);
   await engine.write(batch, { sync: true });

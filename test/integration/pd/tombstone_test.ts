@@ -1,9 +1,9 @@
 /** A store that left the cluster for good: what it and others are told. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { openEngine } from "../../../src/engine/index.js";
 import { metapb, pdpb, toBigInt } from "../../../src/pb/index.js";
 import { engineKv, keyPath } from "../../../src/pd/storage/index.js";
+import { openDiskEngine } from "../../support/engine_harness.js";
 import { startTestPd, testRegion, testStore } from "../../support/pd.js";
 import { tmpDir } from "../../support/tmp.js";
 
@@ -21,13 +21,7 @@ async function directoryWithTombstone(): Promise<string> {
   const store = testStore(1n, "h:1");
   await first.client.call("Bootstrap", { store, region: testRegion(1n) });
   await first.stop();
-  const engine = await openEngine({
-    path: dataDir,
-    binding: "rocksdb",
-    blockCacheBytes: 1 << 20,
-    writeBufferBytes: 1 << 20,
-    onFatal: () => {},
-  });
+  const engine = await openDiskEngine("rocksdb", dataDir);
   const value = metapb.Store.encode({
     ...testStore(2n, "h:2"),
     state: metapb.StoreState.Tombstone,
