@@ -24,13 +24,9 @@ export function memcomparableEncode(
   outEnd: number,
   desc: boolean,
 ): number {
-  assert(((table | outTable) & 3) === 0, "slice tables are aligned");
-  assert(out <= outEnd && outEnd <= kernels.arena.scratch.end, "the output is inside the arena");
-  return pick(
-    kernels,
-    "memcomparableEncode",
-    count >= MEMCOMPARABLE_WASM_MIN_ITEMS,
-  ).memcomparableEncode(table, count, outTable, out, outEnd, desc ? 1 : 0);
+  checkPlaces(kernels, table | outTable, out, outEnd);
+  const chosen = pick(kernels, "memcomparableEncode", count >= MEMCOMPARABLE_WASM_MIN_ITEMS);
+  return chosen.memcomparableEncode(table, count, outTable, out, outEnd, desc ? 1 : 0);
 }
 
 /**
@@ -47,11 +43,12 @@ export function memcomparableDecode(
   outEnd: number,
   desc: boolean,
 ): number {
-  assert(((table | outTable) & 3) === 0, "slice tables are aligned");
+  checkPlaces(kernels, table | outTable, out, outEnd);
+  const chosen = pick(kernels, "memcomparableDecode", count >= MEMCOMPARABLE_WASM_MIN_ITEMS);
+  return chosen.memcomparableDecode(table, count, outTable, out, outEnd, desc ? 1 : 0);
+}
+
+function checkPlaces(kernels: Kernels, tables: number, out: number, outEnd: number): void {
+  assert((tables & 3) === 0, "slice tables are aligned");
   assert(out <= outEnd && outEnd <= kernels.arena.scratch.end, "the output is inside the arena");
-  return pick(
-    kernels,
-    "memcomparableDecode",
-    count >= MEMCOMPARABLE_WASM_MIN_ITEMS,
-  ).memcomparableDecode(table, count, outTable, out, outEnd, desc ? 1 : 0);
 }
