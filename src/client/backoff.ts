@@ -41,6 +41,12 @@ export type BackoffName = keyof typeof BACKOFFS;
 /** Reasons that an error lists; older ones are dropped from the middle. */
 const ATTEMPTS_MAX = 6;
 
+/** A reason and how often in a row it was met. */
+interface Attempt {
+  readonly reason: string;
+  times: number;
+}
+
 /** Time, waiting and chance as dependencies; tests bring their own. */
 export interface BackoffDeps {
   /** Monotonic milliseconds. */
@@ -69,7 +75,7 @@ export class Backoffer {
   readonly #deadlineMs: number;
   /** Made at the first wait; most operations need none. */
   #counts: Map<BackoffName, number> | undefined;
-  #attempts: string[] | undefined;
+  #attempts: Attempt[] | undefined;
   #spentMs = 0;
 
   constructor(
@@ -109,8 +115,13 @@ export class Backoffer {
   /** Notes why something is tried again without a wait. */
   note(reason: string): void {
     this.#attempts ??= [];
+    const last = this.#attempts.at(-1);
+    if (last?.reason === reason) {
+      last.times++;
+      return;
+    }
     if (this.#attempts.length >= ATTEMPTS_MAX) this.#attempts.splice(ATTEMPTS_MAX / 2, 1);
-    this.#attempts.push(reason);
+    this.#attempts.push({ reason, times: 1 });
   }
 
   /**
@@ -142,6 +153,9 @@ export class Backoffer {
   }
 
   #error(code: ErrorCode, message: string, cause?: unknown): ClientError {
-    return new ClientError(code, message, { cause, attempts: this.#attempts ?? [] });
+    const attempts = (this.#attempts ?? []).map(({ reason, times }) =>
+      times === 1 ? reason : `${reason} (${times} times)`,
+    );
+    return new ClientError(code, message, { cause, attempts });
   }
 }

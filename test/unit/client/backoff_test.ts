@@ -122,6 +122,13 @@ test("the list of attempts stays short", async () => {
   assert.ok(attempts.length <= 6);
   assert.is(attempts[0], "staleCommand: no 0");
   assert.is(attempts.at(-1), "staleCommand: no 99");
+  const same = new Backoffer({ budgetMs: 1e9, timeoutMs: 1e9 }, fakeTime());
+  for (const why of ["a", "a", "a", "b", "a"]) await same.wait("pdRpc", why);
+  assert.equal(same.error("RUTILE:Client:Refused", "x").attempts, [
+    "pdRpc: a (3 times)",
+    "pdRpc: b",
+    "pdRpc: a",
+  ]);
 });
 
 test("every region error has an action", () => {
