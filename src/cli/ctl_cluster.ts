@@ -18,8 +18,8 @@ function regionRow(region: LocatedRegion): Row {
   const { confVer, endKey, id, leader, peers, startKey, version } = region;
   return {
     id,
-    start: startKey.length === 0 ? '""' : bytesText(startKey),
-    end: endKey.length === 0 ? '""' : bytesText(endKey),
+    start: bytesText(startKey),
+    end: bytesText(endKey),
     epoch: `${confVer}/${version}`,
     leader_store: leader?.storeId,
     peers: peers.map((peer) => `${peer.id}@${peer.storeId}`),

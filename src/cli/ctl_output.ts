@@ -22,6 +22,7 @@ export type Row = Readonly<Record<string, Cell>>;
 
 function cellText(cell: Cell): string {
   if (cell === undefined) return "-";
+  if (cell === "") return '""';
   return typeof cell === "object" ? cell.join(",") || "-" : String(cell);
 }
 

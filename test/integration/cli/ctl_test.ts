@@ -70,10 +70,11 @@ test("stores, members, regions, region", () =>
     assert.equal(
       regions.map((region: { start: string; end: string }) => [region.start, region.end]),
       [
-        ['""', "m"],
-        ["m", '""'],
+        ["", "m"],
+        ["m", ""],
       ],
     );
+    assert.match((await run("regions")).out, /^\d+ +"" +m .*\n\d+ +m +"" /m);
     const id = String(cluster.regions[1]?.id);
     assert.is((await run("region", "--key", "z")).out, (await run("region", id)).out);
     assert.match((await run("region", "99999")).error, "error: PD knows no such region");
