@@ -73,7 +73,8 @@ test("few open files are warned about, and the process serves", async () => {
   assert.is((await rutile.stop()).code, 0);
 });
 
-test("SIGTERM under load: what was answered is there, the exit code is 0", async () => {
+/** Stops or kills a node under load, and reads what it had answered from the next one. */
+async function endUnderLoad(end: (rutile: Rutile) => Promise<void>): Promise<void> {
   const dir = tmpDir("failure");
   const first = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS]);
   const raw = await openRaw((await first.ready()).pd as string);
@@ -91,7 +92,7 @@ test("SIGTERM under load: what was answered is there, the exit code is 0", async
   };
   const lanes = Array.from({ length: 16 }, (_, at) => lane(`lane${at}-`));
   await within(10_000, "load is under way", () => answered.length > 100);
-  assert.is((await first.stop()).code, 0);
+  await end(first);
   await Promise.all(lanes);
   raw.close();
   const second = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS]);
@@ -101,7 +102,17 @@ test("SIGTERM under load: what was answered is there, the exit code is 0", async
   }
   again.close();
   assert.is((await second.stop()).code, 0);
-});
+}
+
+test("SIGTERM under load: what was answered is there, the exit code is 0", () =>
+  endUnderLoad(async (rutile) => {
+    assert.is((await rutile.stop()).code, 0);
+  }));
+
+test("SIGKILL under load: what was answered is there", () =>
+  endUnderLoad(async (rutile) => {
+    assert.is((await rutile.kill()).signal, "SIGKILL");
+  }));
 
 test("a terminal that is gone does not end the process", async () => {
   const rutile = new Rutile(["start", "--memory", ...ANY_PORTS]);
