@@ -11,7 +11,8 @@ import * as assert from "uvu/assert";
 import { buildStep, ROOT, runChecks } from "../support/interop.js";
 import { librocksdbLoads } from "../support/librocksdb.js";
 import { hasProgram, requires } from "../support/requires.js";
-import { startRutile } from "../support/rutile_process.js";
+import { type RutileProcess, startRutile } from "../support/rutile_process.js";
+import { tmpDir } from "../support/tmp.js";
 
 const BINDING = process.env.RUTILE_ENGINE ?? "rocksdb";
 const CHECKS = 12;
@@ -40,6 +41,26 @@ async function checkClient(program: string, api: string, batch: boolean): Promis
   } finally {
     assert.is(await node.stop(), 0, node.output());
   }
+}
+
+/** One Go client goes on while the store comes back on another port, found through PD. */
+async function checkFollow(program: string, batch: boolean): Promise<void> {
+  const dataDir = join(tmpDir("follow"), "data");
+  const start = (pd: string): Promise<RutileProcess> => {
+    const store = ["--addr", "127.0.0.1:0", "--status-addr", "127.0.0.1:0"];
+    const args = ["start", "--pd-addr", pd, ...store];
+    return startRutile({ config: config(false), dataDir, args });
+  };
+  let node = await start("127.0.0.1:0");
+  const { pd, store } = node.ready;
+  const args = ["-pd", pd, "-follow", `-batch=${batch}`];
+  const result = await runChecks(program, args, async () => {
+    assert.is(await node.stop(), 0, node.output());
+    node = await start(pd);
+    assert.is.not(node.ready.store, store);
+  });
+  assert.equal(result, { passed: ["follow"], failed: [] }, node.output());
+  assert.is(await node.stop(), 0, node.output());
 }
 
 /** The batch path's kernels ran in WebAssembly under this client's load, and not as twins. */
@@ -72,6 +93,10 @@ for (const client of CLIENTS) {
       const name = `client-go ${client.name}, ${api}, batching ${batch ? "on" : "off"}`;
       (present ? test : test.skip)(name, () => checkClient(program, api, batch));
     }
+  }
+  for (const batch of [true, false]) {
+    const name = `client-go ${client.name} follows a store to another port, batching ${batch ? "on" : "off"}`;
+    (present ? test : test.skip)(name, () => checkFollow(program, batch));
   }
 }
 

@@ -21,14 +21,31 @@ export interface CheckResult {
   readonly failed: readonly string[];
 }
 
-/** Resolves with the named checks; a program that dies without a FAIL line counts as one. */
-export function runChecks(program: string, args: readonly string[]): Promise<CheckResult> {
+/**
+ * Resolves with the named checks; a program that dies without a FAIL line counts as one. A program
+ * that prints the line WAIT gets an empty line of input once `onWait` resolved.
+ */
+export function runChecks(
+  program: string,
+  args: readonly string[],
+  onWait?: () => Promise<void>,
+): Promise<CheckResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
+    let waited = false;
     let output = "";
     let errors = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
+      if (waited || onWait === undefined || !/^WAIT$/m.test(output)) return;
+      waited = true;
+      onWait().then(
+        () => child.stdin.write("\n"),
+        (error: unknown) => {
+          reject(error);
+          child.kill("SIGKILL");
+        },
+      );
     });
     child.stderr.on("data", (chunk: Buffer) => {
       errors += chunk.toString();

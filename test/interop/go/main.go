@@ -43,6 +43,7 @@ func main() {
 	pd := flag.String("pd", "127.0.0.1:2379", "PD addresses, comma separated")
 	api := flag.String("api", "V1", "V1 | V1TTL | V2")
 	batch := flag.Bool("batch", true, "use BatchCommands")
+	moves := flag.Bool("follow", false, "only check that one client follows a store that moves")
 	keys := flag.Int("keys", 100000, "keys of the large data set")
 	flag.Parse()
 
@@ -53,6 +54,14 @@ func main() {
 	defer cancel()
 	version := kvrpcpb.APIVersion(kvrpcpb.APIVersion_value[*api])
 	addresses := strings.Split(*pd, ",")
+	if *moves {
+		if err := follow(ctx, &suite{client: open(ctx, addresses, version)}); err != nil {
+			fmt.Printf("FAIL follow: %v\n", err)
+			os.Exit(1)
+		}
+		fmt.Println("PASS follow")
+		return
+	}
 	s := &suite{
 		client: open(ctx, addresses, version),
 		atomic: open(ctx, addresses, version),
