@@ -9,6 +9,11 @@ const SOURCES = ["src", "test", "bench", "assembly"].flatMap((folder) => filesBe
 const ENTRY_POINTS = ["src/cli/main.ts", "src/client/index.ts"];
 /** Reached by tests alone, on purpose: an engine wrapper that injects faults. */
 const TEST_ONLY = new Set(["src/engine/fault.ts"]);
+/**
+ * Reached when raftstore drives it: the batch system and the kernels of raft logs and messages were
+ * built and tested before the store that runs on them. Delete a line when its folder is imported.
+ */
+const NOT_YET_DRIVEN = ["src/batch/"];
 const KERNEL_HELPERS = new Set(["abi", "arena"]);
 const LEFTOVER = /\b(TODO(?!\(#\d)|FIXME|XXX)\b/;
 const COLUMNS_MAX = 120;
@@ -27,8 +32,14 @@ test("every source file is reachable from an entry point", () => {
     if (!path.endsWith(".ts")) continue;
     for (const edge of importsOf(path)) if (edge.target !== undefined) queue.push(edge.target);
   }
-  const dead = filesBelow("src", ".ts").filter((path) => !seen.has(path) && !TEST_ONLY.has(path));
+  const isExempt = (path: string): boolean =>
+    TEST_ONLY.has(path) || NOT_YET_DRIVEN.some((prefix) => path.startsWith(prefix));
+  const dead = filesBelow("src", ".ts").filter((path) => !seen.has(path) && !isExempt(path));
   assert.is(dead.join("\n"), "");
+  const driven = NOT_YET_DRIVEN.filter((prefix) =>
+    [...seen].some((path) => path.startsWith(prefix)),
+  );
+  assert.is(driven.join("\n"), "", "the exemption of a folder in use is deleted");
 });
 
 test("every kernel has its façade, twin, differential test and bench", () => {
