@@ -132,7 +132,23 @@ export function machine(): string {
   return `${first?.model ?? "?"}, ${cpus().length} cpus, ${platform} ${arch}, Node ${versions.node}, V8 ${versions.v8}`;
 }
 
-/** Returns one table for the reports of an area: a row per case, a column per series. */
+/** Returns a table for each set of series, so that rows do not carry the columns of others. */
+export function tablesOf(reports: readonly Report[]): string {
+  const rows = new Map<string, Report[]>();
+  for (const report of reports) {
+    const row = rows.get(rowOf(report)) ?? [];
+    row.push(report);
+    rows.set(rowOf(report), row);
+  }
+  const tables = new Map<string, Report[]>();
+  for (const row of rows.values()) {
+    const key = JSON.stringify(row.map(({ series }) => series));
+    tables.set(key, [...(tables.get(key) ?? []), ...row]);
+  }
+  return [...tables.values()].map(tableOf).join("\n\n");
+}
+
+/** Returns one table for reports: a row per case, a column per series. */
 export function tableOf(reports: readonly Report[]): string {
   const rows = new Map<string, Report[]>();
   for (const report of reports) {

@@ -1,12 +1,12 @@
 /**
  * Runs benches: `npm run bench -- [area or area/name …] [--smoke]`. An area is a folder here; every
- * file in it that exports `run` is a bench. Prints the machine, one table per area, then one JSON
- * line per figure.
+ * file in it that exports `run` is a bench. Prints the machine, a table per area and set of series,
+ * then one JSON line per figure.
  */
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { type BenchContext, type BenchModule, machine, type Report, tableOf } from "./harness.js";
+import { type BenchContext, type BenchModule, machine, type Report, tablesOf } from "./harness.js";
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
 
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
       { mode },
     );
     count += reports.length;
-    console.log(`\n${area}\n${tableOf(reports)}\n`);
+    console.log(`\n${area}\n${tablesOf(reports)}\n`);
     for (const report of reports) console.log(JSON.stringify({ area, mode, ...report }));
   }
   console.log(`${count} figures`);

@@ -1,6 +1,10 @@
-/** The data of the server benches: 16-byte keys in a scattered order, 100-byte values. */
+/** The data of the server benches: 16-byte keys in a scattered order, values of 100 bytes or more. */
 export const VALUE_BYTES = 100;
 export const KEYS_PER_BATCH = 10_000;
+/** Rows that one scan asks for; the number of keys of a scanned set is a multiple. */
+export const SCAN_LIMIT = 1000;
+/** Keys, by index, whose values make a result hash. */
+export const HASH_KEYS = 4096;
 
 /** Returns a number that looks random and is different for each index below 2^32. */
 function scatter(index: number): number {
@@ -15,10 +19,10 @@ export function keyAt(index: number): Buffer {
   return Buffer.from(head + index.toString(16).padStart(8, "0"));
 }
 
-/** Returns the value of an index. */
-export function valueAt(index: number): Buffer {
-  const value = Buffer.alloc(VALUE_BYTES);
-  for (let i = 0; i < VALUE_BYTES; i += 4) value.writeUInt32LE(scatter(index + i), i);
+/** Returns the value of an index; `bytes` is a multiple of 4. */
+export function valueAt(index: number, bytes = VALUE_BYTES): Buffer {
+  const value = Buffer.alloc(bytes);
+  for (let i = 0; i < bytes; i += 4) value.writeUInt32LE(scatter(index + i), i);
   return value;
 }
 

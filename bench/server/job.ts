@@ -1,8 +1,31 @@
-/** What the benches and their loader process say to each other. */
+/** What the benches, their loader process and their store process say to each other. */
+import type { EngineBinding } from "../../src/engine/index.js";
+
+export type LoadKind = "get" | "put" | "scan";
+
+/** What a store process opens and holds. */
+export interface StoreJob {
+  readonly binding: EngineBinding;
+  readonly path: string;
+  readonly keys: number;
+  readonly valueBytes: number;
+  readonly blockCacheBytes: number;
+  readonly writeBufferBytes: number;
+  /** Compact once loaded, so that reads meet one sorted run and no memtable. */
+  readonly compact: boolean;
+}
+
+/** What a store process measured without a server. */
+export interface MultiGet {
+  readonly perSecond: number;
+  readonly cpuUs: number;
+  readonly hash: string;
+}
+
 export interface LoadJob {
   readonly port: number;
   readonly path: string;
-  readonly kind: "get" | "put";
+  readonly kind: LoadKind;
   readonly keys: number;
   /** Commands a message. */
   readonly perMessage: number;
@@ -21,6 +44,7 @@ export interface LoadJob {
 }
 
 export interface LoadResult {
+  /** Commands, or rows of a scan. */
   readonly perSecond: number;
   readonly responses: number;
   readonly p50Us: number;

@@ -1,15 +1,16 @@
 /** Child processes of the server benches, pinned: servers to core 0, the loader to core 1. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { EngineBinding } from "../../src/engine/index.js";
-import type { LoadJob, LoadResult } from "./job.js";
+import { type EngineBinding, librocksdbPresent } from "../../src/engine/index.js";
+import { VALUE_BYTES } from "./data.js";
+import type { LoadJob, LoadResult, StoreJob } from "./job.js";
 
-const SERVER_CORE = "0";
-const LOADER_CORE = "1";
+export const SERVER_CORE = "0";
+export const LOADER_CORE = "1";
 
 const hasTaskset = spawnSync("taskset", ["-V"]).status === 0;
 
@@ -80,25 +81,77 @@ export interface StoreStats {
   readonly requests: number;
   readonly turns: number;
   readonly cold: number;
+  /** 99.9th percentile of the event loop's delay since the answer before. */
+  readonly loopP999Ms: number;
+}
+
+/** The binding that `engine = "auto"` stands for: both are on disk, so that syncs count. */
+export function benchBinding(): EngineBinding {
+  return librocksdbPresent() ? "librocksdb" : "rocksdb";
+}
+
+const CLOCK_TICK_US = 10_000;
+
+/** Returns CPU time and memory of any process, from /proc; zeros on other systems. */
+export function usageOf(pid: number | undefined): { cpuUs: number; rss: number } {
+  if (process.platform !== "linux") return { cpuUs: 0, rss: 0 };
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const ticks = Number(fields[11]) + Number(fields[12]);
+  const kib = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return { cpuUs: ticks * CLOCK_TICK_US, rss: Number(kib ?? 0) * 1024 };
+}
+
+/** Collects what a command prints until it ends. */
+export function outputOf(core: string, command: string, args: readonly string[]): Promise<string> {
+  const child = pinned(core, command, args);
+  let text = "";
+  child.stdout?.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  return new Promise((resolve) => child.once("close", () => resolve(text)));
+}
+
+const STORE_DEFAULTS = {
+  valueBytes: VALUE_BYTES,
+  blockCacheBytes: 256 << 20,
+  writeBufferBytes: 128 << 20,
+  compact: false,
+};
+
+export interface StoreProcess {
+  readonly child: Child;
+  readonly address: StoreAddress;
 }
 
 /** Starts a store with `keys` keys; `kernel` is a value of KERNEL. */
-export async function startStoreProcess(
-  binding: EngineBinding,
-  keys: number,
+async function startStoreProcess(
+  options: Pick<StoreJob, "binding" | "keys"> & Partial<StoreJob>,
   kernel = "",
-): Promise<{ child: Child; address: StoreAddress }> {
+): Promise<StoreProcess> {
   const directory = mkdtempSync(join(tmpdir(), "rutile-bench-"));
-  const args = [script("store"), binding, join(directory, "db"), String(keys)];
+  const job: StoreJob = { ...STORE_DEFAULTS, path: join(directory, "db"), ...options };
   const env = kernel === "" ? {} : { KERNEL: kernel };
+  const args = [script("store"), JSON.stringify(job)];
   const child = new Child(pinned(SERVER_CORE, process.execPath, args, env), directory);
   return { child, address: await child.read<StoreAddress>() };
 }
 
+/** Runs `measure` against a store process, which always ends. */
+export async function withStore<T>(
+  options: Parameters<typeof startStoreProcess>,
+  measure: (store: StoreProcess) => Promise<T>,
+): Promise<T> {
+  const store = await startStoreProcess(...options);
+  try {
+    return await measure(store);
+  } finally {
+    await store.child.stop();
+  }
+}
+
 /** Starts the echo server. */
-export async function startEchoProcess(
-  responses: number,
-): Promise<{ child: Child; address: StoreAddress }> {
+export async function startEchoProcess(responses: number): Promise<StoreProcess> {
   const child = new Child(
     pinned(SERVER_CORE, process.execPath, [script("echo"), String(responses)]),
   );

@@ -1,12 +1,19 @@
 /**
  * Every bench runs in smoke mode, and the harness refuses to compare different results.
- * @timeout 120
+ * @timeout 180
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { hashOf, measureSync, type Report, type SyncCase, tableOf } from "../../bench/harness.js";
+import {
+  hashOf,
+  measureSync,
+  type Report,
+  type SyncCase,
+  tableOf,
+  tablesOf,
+} from "../../bench/harness.js";
 
 const MAIN = fileURLToPath(new URL("../../bench/main.js", import.meta.url));
 const KERNEL_BENCHES = [
@@ -16,6 +23,19 @@ const KERNEL_BENCHES = [
   "memcomparable encode",
   "memcomparable decode",
   "write batch build",
+];
+const SERVER_ROWS = [
+  "RawGet",
+  "RawGet / multi-get",
+  "RawGet 1M compacted",
+  "RawGet 1M compacted / multi-get",
+  "RawPut 64 in flight",
+  "RawPut 512 in flight",
+  "RawScan",
+  "cold RawGet",
+  "cold RawScan",
+  "idle CPU",
+  "idle RSS",
 ];
 
 function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
@@ -40,6 +60,8 @@ test("all benches run and print figures with hashes", () => {
     const rows = reports.filter((report) => report.area === "kernel" && report.name === name);
     assert.is(rows.length, 4 * 3 * 3, `${name}: sizes, copies, series`);
   }
+  const names = new Set(reports.filter(({ area }) => area === "server").map(({ name }) => name));
+  for (const name of SERVER_ROWS) assert.ok(names.has(name), name);
 });
 
 test("a wrong flag or area is refused with a usage line", () => {
@@ -73,6 +95,25 @@ test("series that compute different results are not compared", () => {
   );
   const different = [caseOf("js", "1"), caseOf("wasm", "2")];
   assert.throws(() => measureSync({ mode: "smoke" }, different), /wasm computed another result/);
+});
+
+test("rows with other series stand in another table", () => {
+  const report = (name: string, series: string): Report => ({
+    name,
+    params: {},
+    series,
+    unit: "ops/s",
+    better: "higher",
+    median: 1,
+    p99: 1,
+    samples: 1,
+    hash: "-",
+  });
+  const both = [report("x", "a"), report("y", "b"), report("z", "a")];
+  const [first, second, ...rest] = tablesOf(both).split("\n\n");
+  assert.is(rest.length, 0);
+  assert.is(first, tableOf([report("x", "a"), report("z", "a")]));
+  assert.is(second, tableOf([report("y", "b")]));
 });
 
 test("the table has a row per case, a column per series, ratios to the first", () => {

@@ -5,10 +5,9 @@
 import { createHash } from "node:crypto";
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { fromBigInt, tikvpb, toBigInt } from "../../../src/pb/index.js";
-import { keyAt, randomIndices, valueAt } from "../data.js";
+import { HASH_KEYS, keyAt, randomIndices, SCAN_LIMIT, valueAt } from "../data.js";
 import type { LoadJob, LoadResult } from "../job.js";
 
-const HASH_KEYS = 4096;
 const WARMUP_SHARE = 0.2;
 const FRAMES = 512;
 
@@ -31,6 +30,9 @@ function contextOf(): object {
 const context = contextOf();
 
 function requestOf(index: number): Request {
+  if (job.kind === "scan") {
+    return { RawScan: { context, startKey: scanStarts[index], limit: SCAN_LIMIT } };
+  }
   const key = keyAt(index);
   if (job.kind === "get") return { RawGet: { context, key } };
   return { RawPut: { context, key, value: valueAt(index) } };
@@ -47,9 +49,18 @@ function frameOf(indices: readonly number[], firstId: number): Buffer {
   return frame;
 }
 
+/** First key of each scan of a full pass, in key order; the data are known, so scans need not wait. */
+const scanStarts = job.kind === "scan" ? everyKeyOf(job.keys, SCAN_LIMIT) : [];
+
+function everyKeyOf(keys: number, step: number): Buffer[] {
+  const sorted = Array.from({ length: keys }, (_, i) => keyAt(i)).sort(Buffer.compare);
+  return sorted.filter((_, i) => i % step === 0);
+}
+
 const nextIndex = randomIndices(job.keys);
 
 function prepared(): Buffer[] {
+  if (job.kind === "scan") return scanStarts.map((_, scan) => frameOf([scan], 1 + scan));
   return Array.from({ length: FRAMES }, (_, f) =>
     frameOf(Array.from({ length: job.perMessage }, nextIndex), 1 + f * job.perMessage),
   );
@@ -115,6 +126,30 @@ function open(
 function fail(error: Error): never {
   console.error(error);
   process.exit(1);
+}
+
+/** Scans all rows once, one scan after the other, and hashes keys and values; fails on a gap. */
+function scanPass(session: ClientHttp2Session, frames: readonly Buffer[]): Promise<string> {
+  const hash = createHash("sha256");
+  let scan = 0;
+  return new Promise((resolve) => {
+    const stream = open(session, (message) => {
+      const { responses } = tikvpb.BatchCommandsResponse.decode(message);
+      const rows = responses[0]?.RawScan?.kvs ?? [];
+      if (rows.length !== SCAN_LIMIT) fail(new Error(`scan ${scan} found ${rows.length} rows`));
+      for (const { key, value } of rows) {
+        hash.update(key as Uint8Array).update(value as Uint8Array);
+      }
+      scan++;
+      if (scan < frames.length) {
+        stream.write(frames[scan] as Buffer);
+        return;
+      }
+      stream.end();
+      resolve(hash.digest("hex").slice(0, 12));
+    });
+    stream.write(frames[0] as Buffer);
+  });
 }
 
 /** Reads HASH_KEYS keys once and hashes their values in order. */
@@ -198,13 +233,16 @@ async function main(): Promise<void> {
   const sessions = Array.from({ length: job.connections }, () =>
     connect(`http://127.0.0.1:${job.port}`, { settings }).on("error", fail),
   );
-  const hash = job.echo ? "-" : await hashPass(sessions[0] as ClientHttp2Session);
+  const [first] = sessions as [ClientHttp2Session];
   const frames = prepared();
+  let hash = "-";
+  if (job.kind === "scan") hash = await scanPass(first, frames);
+  else if (!job.echo) hash = await hashPass(first);
   const before = process.cpuUsage();
   const timed = await load(sessions, frames);
   const { user, system } = process.cpuUsage(before);
   const result: LoadResult = {
-    perSecond: timed.responses / timed.seconds,
+    perSecond: (timed.responses * (job.kind === "scan" ? SCAN_LIMIT : 1)) / timed.seconds,
     responses: timed.responses,
     p50Us: percentile(timed.latenciesUs, 0.5),
     p99Us: percentile(timed.latenciesUs, 0.99),

@@ -1,18 +1,24 @@
 /**
  * A store process for benches: an engine, one region over all keys, the gRPC server; PD is a fake
- * in the same process. Prints one JSON line with the port, answers "stats" and "multiget" on stdin with
- * one JSON line, ends with stdin. Arguments: binding, directory, number of keys.
+ * in the same process. Prints one JSON line with the port, answers "stats" and "multiget MS" on stdin with
+ * one JSON line, ends with stdin. Argument: a StoreJob in JSON.
  */
+import { createHash } from "node:crypto";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { NULL_LOGGER, NULL_METRICS } from "../../../src/base/index.js";
-import { type Engine, type EngineBinding, openEngine } from "../../../src/engine/index.js";
+import { type Engine, openEngine } from "../../../src/engine/index.js";
 import { type Kernels, loadKernels, type Region, SLICE_BYTES } from "../../../src/kernel/index.js";
 import { RAFTSTORE_DEFAULTS } from "../../../src/raftstore/index.js";
 import { SERVER_DEFAULTS, startTikvServer } from "../../../src/server/index.js";
 import { STORAGE_DEFAULTS, startStore } from "../../../src/storage/index.js";
 import { REAL_CLOCK } from "../../../test/support/clocks.js";
 import { FakePd } from "../../../test/support/fake_pd.js";
-import { KEYS_PER_BATCH, keyAt, randomIndices, valueAt } from "../data.js";
+import { HASH_KEYS, KEYS_PER_BATCH, keyAt, randomIndices, valueAt } from "../data.js";
+import type { MultiGet, StoreJob } from "../job.js";
+
+/** Period of the samples; a delay below it is not seen. */
+const LOOP_DELAY_RESOLUTION_MS = 2;
 
 /** CF byte and data prefix of raw keys. */
 const PREFIX = Buffer.from("dz");
@@ -22,12 +28,26 @@ function fatal(error: Error): void {
   process.exit(1);
 }
 
-async function main(binding: EngineBinding, path: string, keys: number): Promise<void> {
+/** Writes the data past the server: no sync, large batches. */
+async function fill(engine: Engine, prefix: Uint8Array, job: StoreJob): Promise<void> {
+  const batch = engine.newWriteBatch();
+  for (let i = 0; i < job.keys; i++) {
+    batch.put("default", Buffer.concat([prefix, keyAt(i)]), valueAt(i, job.valueBytes));
+    if (batch.count === KEYS_PER_BATCH || i === job.keys - 1) {
+      await engine.write(batch, { sync: false });
+      batch.clear();
+    }
+  }
+  if (job.compact) await engine.compact();
+}
+
+async function main(job: StoreJob): Promise<void> {
+  const { path, binding, blockCacheBytes, writeBufferBytes } = job;
   const engine = await openEngine({
     path,
     binding,
-    blockCacheBytes: 256 << 20,
-    writeBufferBytes: 128 << 20,
+    blockCacheBytes,
+    writeBufferBytes,
     onFatal: fatal,
   });
   const kernels = loadKernels();
@@ -37,15 +57,8 @@ async function main(binding: EngineBinding, path: string, keys: number): Promise
     { raftstore, storage: { ...STORAGE_DEFAULTS, reserveSpaceBytes: 0 } },
     { ...common, engine, pd: new FakePd(), signal: new AbortController().signal, onFatal: fatal },
   );
-  const batch = engine.newWriteBatch();
   const prefix = store.storage.batch.rawKeyPrefix.subarray(1);
-  for (let i = 0; i < keys; i++) {
-    batch.put("default", Buffer.concat([prefix, keyAt(i)]), valueAt(i));
-    if (batch.count === KEYS_PER_BATCH || i === keys - 1) {
-      await engine.write(batch, { sync: false });
-      batch.clear();
-    }
-  }
+  await fill(engine, prefix, job);
   const server = await startTikvServer(
     { ...SERVER_DEFAULTS, port: 0 },
     { ...common, storage: store.storage },
@@ -62,11 +75,14 @@ async function main(binding: EngineBinding, path: string, keys: number): Promise
   };
   const line = (value: object): string =>
     JSON.stringify(value, (_, field) => (typeof field === "bigint" ? String(field) : field));
+  const loopDelay = monitorEventLoopDelay({ resolution: LOOP_DELAY_RESOLUTION_MS });
+  loopDelay.enable();
   console.log(line({ port: server.port, ...ids }));
   createInterface({ input: process.stdin })
     .on("line", (command) => {
-      if (command === "multiget") {
-        console.log(line(measureMultiGet(engine, kernels, keys)));
+      const [name, ms] = command.split(" ");
+      if (name === "multiget") {
+        console.log(line(measureMultiGet(engine, kernels, job.keys, Number(ms))));
         return;
       }
       const { user, system } = process.cpuUsage();
@@ -80,19 +96,29 @@ async function main(binding: EngineBinding, path: string, keys: number): Promise
           requests: counters.requests,
           turns: counters.turns,
           cold: counters.cold,
-          calls: kernels.calls.batchCommandsDecode,
+          loopP999Ms: loopDelay.percentile(99.9) / 1e6,
         }),
       );
+      loopDelay.reset();
     })
     .on("close", () => process.exit(0));
 }
 
 const MULTI_GET_KEYS = 128;
 const MULTI_GET_TABLES = 512;
-const MULTI_GET_MS = 2000;
+
+/** Hashes what the loader's hash pass hashes. */
+function hashValues(engine: Engine, keys: number): string {
+  const hash = createHash("sha256");
+  for (let i = 0; i < Math.min(HASH_KEYS, keys); i++) {
+    const value = engine.get("default", Buffer.concat([PREFIX.subarray(1), keyAt(i)]));
+    hash.update(value as Uint8Array);
+  }
+  return hash.digest("hex").slice(0, 12);
+}
 
 /** Random multi-gets in this process, without a server: what the binding itself can do. */
-function measureMultiGet(engine: Engine, { arena }: Kernels, keys: number): object {
+function measureMultiGet(engine: Engine, { arena }: Kernels, keys: number, ms: number): MultiGet {
   arena.enter();
   const reserve = (region: Region, bytes: number): number => region.reserve(bytes);
   const tables = reserve(arena.scratch, MULTI_GET_TABLES * MULTI_GET_KEYS * SLICE_BYTES);
@@ -109,7 +135,7 @@ function measureMultiGet(engine: Engine, { arena }: Kernels, keys: number): obje
   let table = 0;
   const cpu = process.cpuUsage();
   const start = performance.now();
-  while (performance.now() - start < MULTI_GET_MS) {
+  while (performance.now() - start < ms) {
     const { done } = engine.multiGetArena({
       memory: arena.u8,
       count: MULTI_GET_KEYS,
@@ -126,8 +152,8 @@ function measureMultiGet(engine: Engine, { arena }: Kernels, keys: number): obje
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   arena.leave();
-  return { perSecond: gets / seconds, cpuUs: (user + system) / gets };
+  const cpuUs = (user + system) / gets;
+  return { perSecond: gets / seconds, cpuUs, hash: hashValues(engine, keys) };
 }
 
-const [binding, path, keys] = process.argv.slice(2) as [EngineBinding, string, string];
-await main(binding, path, Number(keys));
+await main(JSON.parse(process.argv[2] as string) as StoreJob);
