@@ -1,6 +1,9 @@
 /** What an all-in-one costs while nobody asks for anything: CPU of all its threads, memory. */
+
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { startRutile } from "../../test/support/rutile_process.js";
+import { ANY_PORTS, Rutile } from "../../test/support/rutile.js";
+import { tmpDir } from "../../test/support/tmp.js";
 import type { BenchContext, Report } from "../harness.js";
 import { figure } from "./loads.js";
 import { usageOf } from "./processes.js";
@@ -8,8 +11,9 @@ import { usageOf } from "./processes.js";
 /** Bench entry. */
 export async function run({ mode }: BenchContext): Promise<Report[]> {
   const [settleMs, ms] = mode === "smoke" ? [0, 200] : [2000, 10_000];
-  const node = await startRutile();
+  const node = new Rutile(["start", ...ANY_PORTS, "--data-dir", join(tmpDir("idle"), "data")]);
   try {
+    const { engine } = await node.ready();
     await delay(settleMs);
     const before = usageOf(node.child.pid);
     const start = performance.now();
@@ -18,7 +22,7 @@ export async function run({ mode }: BenchContext): Promise<Report[]> {
     const percent = (cpuUs - before.cpuUs) / 10 / (performance.now() - start);
     const megabytes = rss / 1e6;
     console.log(
-      `idle all-in-one, engine ${node.ready.engine}: ` +
+      `idle all-in-one, engine ${engine}: ` +
         `CPU ${percent.toFixed(2)} % of a core, RSS ${Math.round(megabytes)} MB`,
     );
     return [
