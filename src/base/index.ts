@@ -7,6 +7,7 @@ export * from "./limits.js";
 export * from "./log.js";
 export * from "./metrics.js";
 export * from "./nearest.js";
+export * from "./prng.js";
 export * from "./result.js";
 export * from "./size.js";
 export * from "./u64.js";
