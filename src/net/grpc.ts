@@ -18,12 +18,23 @@ export interface GrpcInjector {
 /** Returns the injector of `server`, on which the services were or will be added. */
 export function grpcInjector(server: Server): GrpcInjector {
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  /** Sockets handed over that are not closed yet. */
+  const sockets = new Set<Socket>();
   let stopping = false;
+  let onEmpty = (): void => {};
+  const own = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) onEmpty();
+    });
+    injector.injectConnection(socket);
+  };
   return {
     inject: (socket) => {
       // A socket that was still being sniffed when the shutdown began.
       if (stopping) socket.destroy();
-      else injector.injectConnection(socket);
+      else own(socket);
     },
     shutdown: (graceMs) =>
       new Promise((resolve) => {
@@ -31,10 +42,15 @@ export function grpcInjector(server: Server): GrpcInjector {
         // Not forceShutdown: without channelz it knows no sessions and cuts none. Not drain before
         // tryShutdown, which takes a session that was told to close for one that has closed.
         const timer = setTimeout(() => injector.drain(0), graceMs);
-        server.tryShutdown(() => {
+        const done = (): void => {
           clearTimeout(timer);
           resolve();
-        });
+        };
+        // tryShutdown never calls back for a session that its client has told to close (GOAWAY)
+        // and that is not gone yet, so the sockets are counted too.
+        onEmpty = done;
+        server.tryShutdown(done);
+        if (sockets.size === 0) done();
       }),
   };
 }
