@@ -14,6 +14,13 @@ export {
 export { crc64Pairs } from "./crc";
 export { keyAppendTs, keySplitTs } from "./key";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable";
+export {
+  raftEntryDecode,
+  raftEntryEncode,
+  raftMessageDecode,
+  raftMessageEncode,
+} from "./raft_entry";
+export { readyBatch, readyGroup } from "./ready";
 export { writeBatchBuild } from "./write_batch";
 
 /** Fills the header and the static tables; the host calls it once per instance. */

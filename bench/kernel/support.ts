@@ -1,6 +1,6 @@
 /**
- * The rows that every kernel bench has: 1, 16, 256, 4,096 items; js, wasm, simd; and three ways of
- * counting copies:
+ * The rows that every kernel bench has: 1, 16, 256, 4,096 items (unless it says others); js, wasm,
+ * simd; and three ways of counting copies:
  *   none    input and output stay in linear memory; js is the twin over the same layout
  *   frame   one `set` of all input bytes before, one copy of all output bytes after: the real path
  *   items   every item is a JavaScript array before and after; js is the plain code for single items
@@ -32,9 +32,13 @@ export interface KernelWork {
   plain(): readonly Uint8Array[];
 }
 
-function* cases(name: string, work: (items: number) => KernelWork): Generator<SyncCase> {
+function* cases(
+  name: string,
+  work: (items: number) => KernelWork,
+  sizes: readonly number[],
+): Generator<SyncCase> {
   const loaded = SERIES.map((build) => loadKernels({ build, memoryBytes: MEMORY_BYTES }));
-  for (const items of SIZES) {
+  for (const items of sizes) {
     const { place, copied, plain } = work(items);
     for (const kernels of loaded) {
       const common = { name, series: kernels.build, items };
@@ -77,11 +81,12 @@ function resetRegions({ arena }: Kernels): void {
   arena.scratch.reset();
 }
 
-/** Measures one kernel in all rows. */
+/** Measures one kernel in all rows; `sizes`: items a call. */
 export function benchKernel(
   context: BenchContext,
   name: string,
   work: (items: number) => KernelWork,
+  sizes: readonly number[] = SIZES,
 ): Report[] {
-  return measureSync(context, cases(name, work));
+  return measureSync(context, cases(name, work, sizes));
 }

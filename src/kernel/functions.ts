@@ -51,6 +51,38 @@ export interface KernelFunctions {
     outEnd: number,
   ): number;
   crc64Pairs(keys: number, values: number, count: number, result: number): number;
+  raftEntryEncode(
+    rows: number,
+    count: number,
+    outTable: number,
+    out: number,
+    outEnd: number,
+  ): number;
+  raftEntryDecode(table: number, count: number, rows: number): number;
+  raftMessageEncode(
+    messages: number,
+    order: number,
+    count: number,
+    entries: number,
+    outTable: number,
+    out: number,
+    outEnd: number,
+  ): number;
+  raftMessageDecode(
+    table: number,
+    count: number,
+    messages: number,
+    entries: number,
+    capacity: number,
+  ): number;
+  readyBatch(rows: number, count: number, entries: number, out: number, outEnd: number): number;
+  readyGroup(
+    targets: number,
+    count: number,
+    stores: number,
+    offsets: number,
+    order: number,
+  ): number;
 }
 
 export type KernelName = keyof KernelFunctions;
@@ -66,6 +98,12 @@ export const KERNEL_NAMES = [
   "keySplitTs",
   "memcomparableDecode",
   "memcomparableEncode",
+  "raftEntryDecode",
+  "raftEntryEncode",
+  "raftMessageDecode",
+  "raftMessageEncode",
+  "readyBatch",
+  "readyGroup",
   "writeBatchBuild",
 ] as const satisfies readonly KernelName[];
 

@@ -42,4 +42,11 @@ export {
   simdSupported,
 } from "./loader.js";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";
+export {
+  raftEntryDecode,
+  raftEntryEncode,
+  raftMessageDecode,
+  raftMessageEncode,
+} from "./raft_entry.js";
+export { readyBatch, readyGroup } from "./ready.js";
 export { setWriteRow, writeBatchBuild } from "./write_batch.js";

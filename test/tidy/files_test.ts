@@ -10,8 +10,8 @@ const ENTRY_POINTS = ["src/cli/main.ts", "src/client/index.ts"];
 /** Reached by tests alone, on purpose: an engine wrapper that injects faults. */
 const TEST_ONLY = new Set(["src/engine/fault.ts"]);
 /**
- * Reached when raftstore drives it: the batch system and the kernels of raft logs and messages were
- * built and tested before the store that runs on them. Delete a line when its folder is imported.
+ * Reached when raftstore drives it: the batch system was built and tested before the store that runs
+ * on it. Delete a line when its folder is imported.
  */
 const NOT_YET_DRIVEN = ["src/batch/", "src/raft/"];
 const KERNEL_HELPERS = new Set(["abi", "arena"]);

@@ -10,6 +10,13 @@ import {
 import { crc64Pairs } from "./crc.js";
 import { keyAppendTs, keySplitTs } from "./key.js";
 import { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";
+import {
+  raftEntryDecode,
+  raftEntryEncode,
+  raftMessageDecode,
+  raftMessageEncode,
+} from "./raft_entry.js";
+import { readyBatch, readyGroup } from "./ready.js";
 import { writeBatchBuild } from "./write_batch.js";
 
 /** Returns the twins working on `memory`. */
@@ -24,6 +31,12 @@ export function bindTwins(memory: LinearMemory): KernelFunctions {
     keySplitTs: keySplitTs.bind(undefined, memory),
     memcomparableDecode: memcomparableDecode.bind(undefined, memory),
     memcomparableEncode: memcomparableEncode.bind(undefined, memory),
+    raftEntryDecode: raftEntryDecode.bind(undefined, memory),
+    raftEntryEncode: raftEntryEncode.bind(undefined, memory),
+    raftMessageDecode: raftMessageDecode.bind(undefined, memory),
+    raftMessageEncode: raftMessageEncode.bind(undefined, memory),
+    readyBatch: readyBatch.bind(undefined, memory),
+    readyGroup: readyGroup.bind(undefined, memory),
     writeBatchBuild: writeBatchBuild.bind(undefined, memory),
   };
 }
