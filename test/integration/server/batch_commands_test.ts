@@ -96,6 +96,24 @@ test("4,096 requests in a message; answers come in messages of at most 128", asy
   await served.stop();
 });
 
+test("messages of one turn are answered by one message for each stream", async () => {
+  const served = await startServed();
+  const { context } = served;
+  const batches = [0, 1].map(() => new BatchClient(served.connect()));
+  await Promise.all(batches.map((batch) => batch.call({ RawGet: { context, key } })));
+  const before = { ...served.server.counters };
+  await Promise.all(
+    batches.flatMap((batch) =>
+      Array.from({ length: 100 }, () => batch.call({ RawGet: { context, key } })),
+    ),
+  );
+  const { frames, messages, turns } = served.server.counters;
+  assert.is(frames - before.frames, 200, "a request came in a message of its own");
+  assert.ok(messages - before.messages <= 2 * (turns - before.turns), "one a stream a turn");
+  assert.ok(messages - before.messages < 200, "turns took more than one message");
+  await served.stop();
+});
+
 test("values and messages larger than the arena take the cold path and are right", async () => {
   const served = await startServed({ kernel: { memoryBytes: 8 << 20 } });
   const batch = new BatchClient(served.connect());
