@@ -225,7 +225,10 @@ function damage(
   return out;
 }
 
-/** What protobufjs makes of bytes; undefined: refused. */
+/**
+ * What protobufjs makes of bytes; undefined: refused. One known difference, which the fixed seed does
+ * not meet: a tag beyond 32 bits is refused by the kernels and cut to 32 bits by protobufjs.
+ */
 function plainDecode<T>(type: { decode(bytes: Uint8Array): T }, bytes: Uint8Array): T | undefined {
   try {
     return type.decode(bytes);
