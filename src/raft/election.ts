@@ -22,7 +22,7 @@ export function randomTimeout(raft: Raft): number {
  */
 export function hup(raft: Raft, transfer: boolean, preVoteWon = false): void {
   if (raft.role === Role.Leader || !raft.promotable()) return;
-  if (!transfer && raft.options.checkQuorum && raft.voteGuard > 0) return;
+  if (!transfer && owesVote(raft)) return;
   if (hasUnappliedConfChange(raft)) return;
   const pre = raft.options.preVote && !transfer && !preVoteWon;
   raft.trace({
@@ -53,6 +53,15 @@ export function hup(raft: Raft, transfer: boolean, preVoteWon = false): void {
 export function ignoresVotes(raft: Raft, request: Message): boolean {
   if (isTransfer(request) || !raft.options.checkQuorum) return false;
   return raft.role === Role.Leader || raft.voteGuard > 0;
+}
+
+/**
+ * Returns whether this peer's vote is promised to a lease, against its own campaign too. A single
+ * voter has promised nothing to anybody, so its group serves right after a restart.
+ */
+function owesVote(raft: Raft): boolean {
+  if (!raft.options.checkQuorum || raft.voteGuard === 0) return false;
+  return raft.tracker.voters().some((id) => id !== raft.id);
 }
 
 /** Answers a request for a vote or a pre-vote of this term (pre-vote: or a higher one). */

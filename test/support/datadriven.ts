@@ -44,6 +44,13 @@ function parseArguments(text: string): Map<string, readonly string[]> {
   return args;
 }
 
+/** Returns a case from its first line alone. */
+export function caseOf(line: string): DataCase {
+  const verb = line.split(/\s/, 1)[0] as string;
+  const args = parseArguments(line.slice(verb.length));
+  return { verb, args, input: [], expected: "", line: 1 };
+}
+
 /** Returns the cases of a script and the text behind the last one. */
 function parse(text: string): { cases: Parsed[]; tail: string } {
   const lines = text.split("\n");

@@ -152,7 +152,7 @@ export class RaftNetwork {
   private restart(peer: TestPeer): void {
     const from = peer.storage.firstIndex() - 1;
     const applied = this.prng.range(from, peer.applied + 1);
-    peer.restart(applied, BigInt(this.prng.nextU32()));
+    peer.restart(applied, new Prng(BigInt(this.prng.nextU32())));
   }
 
   private inputs(): void {

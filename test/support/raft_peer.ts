@@ -3,7 +3,7 @@
  * survives a crash, writes that stay pending until told to finish, and a digest of everything that
  * was applied.
  */
-import { assert, Prng } from "../../src/base/index.js";
+import { assert, type Prng } from "../../src/base/index.js";
 import {
   type ConfState,
   confChangeOfEntry,
@@ -94,12 +94,12 @@ export class TestPeer {
   }
 
   /** Starts again; the state machine may have lost what it applied since `applied`. */
-  restart(applied: number, seed: bigint): void {
+  restart(applied: number, prng: Prng): void {
     const state = this.history.get(applied);
     assert(state !== undefined, "the state machine goes back to a state that it had");
     this.applied = applied;
     this.storage.confState = state.confState;
-    this.prng = new Prng(seed);
+    this.prng = prng;
     this.alive = true;
     this.node = this.start(true);
   }
