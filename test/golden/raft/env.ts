@@ -120,8 +120,9 @@ function textOf(bytes: Uint8Array): string {
 }
 
 function describeEntry(entry: Entry): string {
-  const type = entry.type === 0 ? "" : " conf";
-  return `${entry.term}/${entry.index}${type}${type === "" && entry.data.length > 0 ? ` ${textOf(entry.data)}` : ""}`;
+  const place = `${entry.term}/${entry.index}`;
+  if (entry.type !== 0) return `${place} conf`;
+  return entry.data.length > 0 ? `${place} ${textOf(entry.data)}` : place;
 }
 
 /** Returns one line with the fields that are set. */
@@ -147,8 +148,10 @@ function describeEvent(event: TraceEvent): string {
       return `${ROLE_NAMES[event.role]} of term ${event.term}, leader ${event.leader}`;
     case "campaign":
       return `campaigns (${event.type}) for term ${event.term}`;
-    case "vote":
-      return `${event.granted ? "grants" : "refuses"} ${event.to} a ${event.pre ? "pre-vote" : "vote"} for term ${event.term}`;
+    case "vote": {
+      const what = `${event.to} a ${event.pre ? "pre-vote" : "vote"} for term ${event.term}`;
+      return `${event.granted ? "grants" : "refuses"} ${what}`;
+    }
     case "commit":
       return `commits ${event.index}`;
     case "snapshot":
