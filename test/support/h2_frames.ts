@@ -22,6 +22,7 @@ export const FLAG = { END_STREAM: 1, ACK: 1, END_HEADERS: 4 } as const;
 /** Error codes of RFC 9113 section 7. */
 export const H2_ERROR = {
   PROTOCOL_ERROR: 1,
+  FLOW_CONTROL_ERROR: 3,
   STREAM_CLOSED: 5,
   REFUSED_STREAM: 7,
   CANCEL: 8,

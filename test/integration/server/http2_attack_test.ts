@@ -86,7 +86,7 @@ const FATAL: readonly Attack[] = [
         const update = frameBytes(FRAME.WINDOW_UPDATE, 0, streamId(at), u32Bytes(0x7fff_ffff));
         return Buffer.concat([headers(streamId(at)), update]);
       }),
-    FLOOD,
+    [...FLOOD, H2_ERROR.FLOW_CONTROL_ERROR],
   ],
   [
     "made you reset: DATA after END_STREAM",
@@ -110,7 +110,7 @@ const FATAL: readonly Attack[] = [
   [
     "WINDOW_UPDATE over 2^31 - 1 on the connection",
     (client) => client.send(FRAME.WINDOW_UPDATE, 0, 0, u32Bytes(0x7fff_ffff)),
-    FLOOD,
+    [...FLOOD, H2_ERROR.FLOW_CONTROL_ERROR],
   ],
   [
     "CONTINUATION flood: a header block that never ends, in empty pieces",
@@ -233,7 +233,9 @@ test("PRIORITY flood on idle streams costs nothing but its bytes", async () => {
     const client = await FrameClient.open(served.server.port);
     const parent = Buffer.concat([u32Bytes(0), Buffer.from([1])]);
     await flood(client, 50_000, (at) => frameBytes(FRAME.PRIORITY, 0, streamId(at), parent));
-    assert.is(client.goawayCode(), undefined);
+    // Newer nghttp2 counts such frames too, and ends the connection.
+    const code = client.goawayCode();
+    assert.ok(code === undefined || code === H2_ERROR.ENHANCE_YOUR_CALM, `GOAWAY with ${code}`);
     client.destroy();
   });
 });
