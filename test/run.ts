@@ -138,7 +138,9 @@ async function runAll(jobs: readonly Job[], width: number): Promise<Outcome[]> {
 async function main(): Promise<void> {
   const filters = process.argv.slice(2);
   const jobs = findTests(ROOT)
-    .filter((file) => filters.length === 0 || filters.some((part) => relative(ROOT, file).includes(part)))
+    .filter(
+      (file) => filters.length === 0 || filters.some((part) => relative(ROOT, file).includes(part)),
+    )
     .flatMap(jobsOf);
   const outcomes = [
     ...(await runAll(
