@@ -47,6 +47,12 @@ interface Attempt {
   times: number;
 }
 
+interface Waits {
+  count: number;
+  /** Sum of the waits that count against the budget, ms. */
+  spentMs: number;
+}
+
 /** Time, waiting and chance as dependencies; tests bring their own. */
 export interface BackoffDeps {
   /** Monotonic milliseconds. */
@@ -73,8 +79,8 @@ export class Backoffer {
   readonly #deps: BackoffDeps;
   readonly #budgetMs: number;
   readonly #deadlineMs: number;
-  /** Made at the first wait; most operations need none. */
-  #counts: Map<BackoffName, number> | undefined;
+  /** Waits so far, by kind. Made at the first wait; most operations need none. */
+  #waits: Map<BackoffName, Waits> | undefined;
   #attempts: Attempt[] | undefined;
   #spentMs = 0;
 
@@ -125,26 +131,39 @@ export class Backoffer {
   }
 
   /**
-   * Waits as `name` says, at least `leastMs`. Throws the kind's code when the budget is used up,
+   * Waits as `name` says, at least `leastMs`. When the budget is used up it throws the code of the
+   * kind that was waited for longest, which is the cause and not what it led to at the end; throws
    * Timeout when the wait would end after the deadline, Aborted or Closed when a signal fires.
    */
   async wait(name: BackoffName, reason: string, leastMs = 0): Promise<void> {
     const kind: BackoffKind = BACKOFFS[name];
     this.check();
     this.note(`${name}: ${reason}`);
-    this.#counts ??= new Map();
-    const count = this.#counts.get(name) ?? 0;
-    this.#counts.set(name, count + 1);
-    const waitMs = Math.max(leastMs, backoffMs(kind, count, this.#deps.random()));
+    this.#waits ??= new Map();
+    const waits = this.#waits.get(name) ?? { count: 0, spentMs: 0 };
+    this.#waits.set(name, waits);
+    const waitMs = Math.max(leastMs, backoffMs(kind, waits.count++, this.#deps.random()));
     if (kind.excluded !== true) {
       if (this.#spentMs + waitMs > this.#budgetMs) {
-        throw this.#error(kind.code, `gave up after ${Math.round(this.#spentMs)} ms of waiting`);
+        const spent = `gave up after ${Math.round(this.#spentMs)} ms of waiting`;
+        throw this.#error(this.#longestWait(name), spent);
       }
       this.#spentMs += waitMs;
+      waits.spentMs += waitMs;
     }
     const signals = [this.signal, this.#closing].filter((signal) => signal !== undefined);
     await this.#deps.sleep(Math.min(waitMs, this.leftMs()), signals);
     this.check();
+  }
+
+  /** Returns the code of the kind with the longest sum of waits; of `name` if there was none. */
+  #longestWait(name: BackoffName): ErrorCode {
+    let longest: BackoffName = name;
+    let longestMs = 0;
+    for (const [kind, { spentMs }] of this.#waits ?? []) {
+      if (spentMs > longestMs) [longest, longestMs] = [kind, spentMs];
+    }
+    return BACKOFFS[longest].code;
   }
 
   /** Returns an error that lists what was tried. */

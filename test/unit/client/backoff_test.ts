@@ -92,6 +92,15 @@ test("kinds share the budget; a busy store's waits are outside of it", async () 
   assert.is(await codeOf(op.wait("pdRpc", "x")), "RUTILE:Client:PdUnavailable");
 });
 
+test("the end of the budget is told by the kind that was waited for longest", async () => {
+  const op = new Backoffer({ budgetMs: 80, timeoutMs: 10_000 }, fakeTime());
+  await op.wait("tikvRpc", "connection refused");
+  const misses = async (): Promise<void> => {
+    for (let i = 0; i < 4; i++) await op.wait("regionMiss", "no peer of the region serves it");
+  };
+  assert.is(await codeOf(misses()), "RUTILE:Client:StoreUnavailable");
+});
+
 test("no wait ends after the deadline; advice lengthens a wait", async () => {
   const time = fakeTime();
   const op = new Backoffer({ budgetMs: 1e9, timeoutMs: 5000 }, time);
