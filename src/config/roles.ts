@@ -4,8 +4,9 @@
  */
 import { join } from "node:path";
 import { checkPd, PD_FIELDS } from "./pd.js";
+import { followDefaults } from "./raftstore.js";
 import type { Values } from "./schema.js";
-import { checkTikv, TIKV_FIELDS } from "./tikv.js";
+import { checkTikv, TIKV_FIELDS, type TikvConfig } from "./tikv.js";
 import { type Problem, readTomlFile, type TomlDocument } from "./toml.js";
 import { type FlagValue, type Validated, validate } from "./validate.js";
 
@@ -60,9 +61,18 @@ export function loadConfig<R extends Role>(
   const sources = document === undefined ? { flags } : { document, flags };
   const checked = validate(fields, sources, Object.keys(START_FIELDS));
   const problems = [...checked.problems, ...relationsOf(role, checked)];
-  const { values, given, warnings } = checked;
+  const { given, warnings } = checked;
   if (problems.length > 0) return { ok: false, problems, warnings };
-  return { ok: true, config: { values, given, warnings } };
+  return { ok: true, config: { values: filled(role, checked), given, warnings } };
+}
+
+function filled<R extends Role>(
+  role: R,
+  { given, values }: Validated<FieldsOf[R]>,
+): Values<FieldsOf[R]> {
+  if (role === "pd") return values;
+  const store: unknown = followDefaults(values as unknown as TikvConfig, given);
+  return store as Values<FieldsOf[R]>;
 }
 
 function relationsOf(role: Role, checked: unknown): Problem[] {

@@ -5,6 +5,7 @@ import { totalmem } from "node:os";
 import { LIMIT_FIELDS } from "./limits.js";
 import { LOG_FIELDS } from "./log.js";
 import { API_VERSIONS, ENGINE_BINDINGS } from "./names.js";
+import { checkRaftstore, followDefaults, RAFTSTORE_FIELDS } from "./raftstore.js";
 import {
   address,
   addresses,
@@ -20,11 +21,14 @@ import {
   type Values,
 } from "./schema.js";
 import type { Problem } from "./toml.js";
+import { TRANSPORT_FIELDS } from "./transport.js";
 import type { Validated } from "./validate.js";
 
 export const TIKV_FIELDS = {
   ...LOG_FIELDS,
   ...LIMIT_FIELDS,
+  ...RAFTSTORE_FIELDS,
+  ...TRANSPORT_FIELDS,
   "server.addr": address("127.0.0.1:20160", "Where gRPC listens; port 0 takes any free port."),
   "server.advertise-addr": address(
     "",
@@ -110,8 +114,9 @@ const UNSPECIFIED = /^(0\.0\.0\.0|\[::\]|\[0*(:0*)+\]):/;
 
 /** Relations between the keys of a store. Returns all that do not hold. */
 export function checkTikv(checked: Validated<typeof TIKV_FIELDS>): Problem[] {
-  const { values, where } = checked;
-  const problems: Problem[] = [];
+  const { where } = checked;
+  const values = followDefaults(checked.values, checked.given);
+  const problems = checkRaftstore(values, where);
   const advertise = values["server.advertise-addr"];
   const key = advertise === "" ? "server.addr" : "server.advertise-addr";
   if (UNSPECIFIED.test(values[key])) {
