@@ -10,5 +10,6 @@ export * from "./nearest.js";
 export * from "./prng.js";
 export * from "./result.js";
 export * from "./size.js";
+export * from "./timers.js";
 export * from "./u64.js";
 export * from "./version.js";

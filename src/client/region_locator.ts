@@ -4,7 +4,13 @@
  */
 import { compareBytes } from "../base/index.js";
 import { type errorpb, type metapb, toBigInt } from "../pb/index.js";
-import type { LocatedRegion, PdClient, PdFailure, PdReply } from "../pd_client/index.js";
+import {
+  type LocatedRegion,
+  type PdClient,
+  type PdFailure,
+  type PdReply,
+  peerInfo,
+} from "../pd_client/index.js";
 import type { Backoffer } from "./backoff.js";
 import type { KeyMode } from "./key_mode.js";
 import { ABOVE_ALL_KEYS } from "./options.js";
@@ -123,10 +129,7 @@ export class RegionLocator {
 
   /** The leader of a split's parts is most likely on the store that led the whole. */
   #fromStore(region: metapb.Region, old: CachedRegion): CachedRegion {
-    const peers = region.peers.map((peer) => ({
-      id: toBigInt(peer.id),
-      storeId: toBigInt(peer.storeId),
-    }));
+    const peers = region.peers.map(peerInfo);
     return {
       id: toBigInt(region.id),
       startKey: this.#mode.fromPd(Uint8Array.from(region.startKey)),

@@ -22,7 +22,10 @@ import type {
 
 /** Returns a peer. */
 export function peerInfo(peer: metapb.Peer): PeerInfo {
-  return { id: toBigInt(peer.id), storeId: toBigInt(peer.storeId) };
+  const { role } = peer;
+  // A role of a later version counts as a voter, which may answer.
+  const known = role === 1 || role === 2 || role === 3 ? role : 0;
+  return { id: toBigInt(peer.id), storeId: toBigInt(peer.storeId), role: known };
 }
 
 /** Returns a region; its keys are copies, so it may outlive the message. */
@@ -63,6 +66,7 @@ export function regionMessage(region: RegionInfo): metapb.IRegion {
     peers: region.peers.map((peer) => ({
       id: fromBigInt(peer.id),
       storeId: fromBigInt(peer.storeId),
+      role: peer.role,
     })),
   };
 }

@@ -24,10 +24,14 @@ export interface PdFailure {
 
 export type PdReply<T> = Result<T, PdFailure>;
 
+/** metapb.PeerRole: Voter, Learner, IncomingVoter, DemotingVoter. */
+export type PeerRole = 0 | 1 | 2 | 3;
+
 /** metapb.Peer. */
 export interface PeerInfo {
   readonly id: bigint;
   readonly storeId: bigint;
+  readonly role: PeerRole;
 }
 
 /** metapb.Region; keys as PD keeps them, `[startKey, endKey)`, an empty endKey is +inf. */

@@ -1,7 +1,16 @@
+export type * from "./commands.js";
 export { type DiskUsage, realStatFs, type StatFs } from "./disk.js";
-export { RAFTSTORE_DEFAULTS, type RaftstoreOptions } from "./options.js";
+export { type EnginePort, enginePort } from "./engine_port.js";
+export {
+  RAFTSTORE_DEFAULTS,
+  type RaftstoreOptions,
+  REPLICATION_DEFAULTS,
+  type ReplicationOptions,
+} from "./options.js";
 export type * from "./pd_port.js";
 export { Peer } from "./peer.js";
+export type * from "./raft_message.js";
+export type * from "./read_delegate.js";
 export * from "./region.js";
 export { regionMeta } from "./region_meta.js";
 export {
@@ -10,6 +19,7 @@ export {
   type PeerView,
   type RequestHeader,
 } from "./request_check.js";
+export type * from "./snapshot/types.js";
 export {
   type BootstrapStep,
   openStore,
@@ -17,3 +27,4 @@ export {
   type StoreDeps,
   type StoreOptions,
 } from "./store.js";
+export type * from "./transport.js";

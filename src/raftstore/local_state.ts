@@ -6,7 +6,7 @@
  * RaftLocalState lies in CF raft beside the others: raft log and data share one engine here
  * (design.md section 3), TiKV keeps it in its raft engine under the same key.
  */
-import { TikvError } from "../base/index.js";
+import { idToNumber, TikvError } from "../base/index.js";
 import {
   applyStateKey,
   PREPARE_BOOTSTRAP_KEY,
@@ -16,11 +16,11 @@ import {
 } from "../codec/index.js";
 import type { Engine, Snapshot } from "../engine/index.js";
 import { fromBigInt, metapb, raft_serverpb, toBigInt, type Wire64 } from "../pb/index.js";
-import type { RegionInfo } from "./region.js";
+import { PEER_ROLE, type PeerInfo, type PeerRole, type RegionInfo } from "./region.js";
 
 /** Index and term of a peer that was born without log: TiKV's RAFT_INIT_LOG_INDEX and _TERM. */
-export const RAFT_INIT_LOG_INDEX = 5n;
-export const RAFT_INIT_LOG_TERM = 5n;
+export const RAFT_INIT_LOG_INDEX = 5;
+export const RAFT_INIT_LOG_TERM = 5;
 
 export interface StoreIdent {
   readonly clusterId: bigint;
@@ -44,18 +44,18 @@ export interface RegionLocalState {
 }
 
 export interface RaftLocalState {
-  readonly term: bigint;
-  readonly vote: bigint;
-  readonly commit: bigint;
-  readonly lastIndex: bigint;
+  readonly term: number;
+  readonly vote: number;
+  readonly commit: number;
+  readonly lastIndex: number;
 }
 
 export interface RaftApplyState {
-  readonly appliedIndex: bigint;
-  readonly commitIndex: bigint;
-  readonly commitTerm: bigint;
-  readonly truncatedIndex: bigint;
-  readonly truncatedTerm: bigint;
+  readonly appliedIndex: number;
+  readonly commitIndex: number;
+  readonly commitTerm: number;
+  readonly truncatedIndex: number;
+  readonly truncatedTerm: number;
 }
 
 type Reader = Pick<Engine | Snapshot, "get">;
@@ -74,6 +74,34 @@ function field(value: bigint): ReturnType<typeof fromBigInt> | null {
   return value === 0n ? null : fromBigInt(value);
 }
 
+/** As `field`, for terms and indexes. */
+function count(value: number): ReturnType<typeof fromBigInt> | null {
+  return field(BigInt(value));
+}
+
+/** Returns a decoded term or index. Throws above 2^53 - 1, which only damage can bring. */
+function safeNumber(value: Wire64 | null | undefined): number {
+  return idToNumber(toBigInt((value ?? 0) as Wire64));
+}
+
+/** Returns metapb.Peer for encoding. */
+export function peerToPb({ id, storeId, role }: PeerInfo): metapb.IPeer {
+  return { id: field(id), storeId: field(storeId), role: role === 0 ? null : role };
+}
+
+/** Returns a decoded metapb.Peer as a value. Throws for a role that does not exist. */
+export function peerFromPb(peer: metapb.IPeer): PeerInfo {
+  const role = peer.role ?? PEER_ROLE.Voter;
+  if (role < PEER_ROLE.Voter || role > PEER_ROLE.DemotingVoter) {
+    throw new RangeError(`peer role ${role}`);
+  }
+  return {
+    id: toBigInt((peer.id ?? 0) as Wire64),
+    storeId: toBigInt((peer.storeId ?? 0) as Wire64),
+    role: role as PeerRole,
+  };
+}
+
 /** Returns metapb.Region for encoding. */
 export function regionToPb(region: RegionInfo): metapb.IRegion {
   return {
@@ -81,7 +109,7 @@ export function regionToPb(region: RegionInfo): metapb.IRegion {
     startKey: region.startKey.length === 0 ? null : region.startKey,
     endKey: region.endKey.length === 0 ? null : region.endKey,
     regionEpoch: { confVer: field(region.confVer), version: field(region.version) },
-    peers: region.peers.map((peer) => ({ id: field(peer.id), storeId: field(peer.storeId) })),
+    peers: region.peers.map(peerToPb),
   };
 }
 
@@ -94,10 +122,7 @@ export function regionFromPb(region: metapb.Region): RegionInfo {
     endKey: region.endKey.slice(),
     confVer: epoch == null ? 0n : toBigInt(epoch.confVer as Wire64),
     version: epoch == null ? 0n : toBigInt(epoch.version as Wire64),
-    peers: region.peers.map((peer) => ({
-      id: toBigInt(peer.id as Wire64),
-      storeId: toBigInt(peer.storeId as Wire64),
-    })),
+    peers: region.peers.map(peerFromPb),
   };
 }
 
@@ -152,7 +177,7 @@ export function decodeRegionLocalState(bytes: Uint8Array): RegionLocalState {
 export function initialRaftState(): RaftLocalState {
   return {
     term: RAFT_INIT_LOG_TERM,
-    vote: 0n,
+    vote: 0,
     commit: RAFT_INIT_LOG_INDEX,
     lastIndex: RAFT_INIT_LOG_INDEX,
   };
@@ -161,11 +186,11 @@ export function initialRaftState(): RaftLocalState {
 export function encodeRaftLocalState(state: RaftLocalState): Uint8Array {
   return raft_serverpb.RaftLocalState.encode({
     hardState: {
-      term: field(state.term),
-      vote: field(state.vote),
-      commit: field(state.commit),
+      term: count(state.term),
+      vote: count(state.vote),
+      commit: count(state.commit),
     },
-    lastIndex: field(state.lastIndex),
+    lastIndex: count(state.lastIndex),
   }).finish();
 }
 
@@ -176,10 +201,10 @@ export function readRaftLocalState(reader: Reader, regionId: bigint): RaftLocalS
   return decoded("raft state", () => {
     const { hardState, lastIndex } = raft_serverpb.RaftLocalState.decode(bytes);
     return {
-      term: toBigInt((hardState?.term ?? 0) as Wire64),
-      vote: toBigInt((hardState?.vote ?? 0) as Wire64),
-      commit: toBigInt((hardState?.commit ?? 0) as Wire64),
-      lastIndex: toBigInt(lastIndex),
+      term: safeNumber(hardState?.term),
+      vote: safeNumber(hardState?.vote),
+      commit: safeNumber(hardState?.commit),
+      lastIndex: safeNumber(lastIndex),
     };
   });
 }
@@ -188,8 +213,8 @@ export function readRaftLocalState(reader: Reader, regionId: bigint): RaftLocalS
 export function initialApplyState(): RaftApplyState {
   return {
     appliedIndex: RAFT_INIT_LOG_INDEX,
-    commitIndex: 0n,
-    commitTerm: 0n,
+    commitIndex: 0,
+    commitTerm: 0,
     truncatedIndex: RAFT_INIT_LOG_INDEX,
     truncatedTerm: RAFT_INIT_LOG_TERM,
   };
@@ -197,10 +222,10 @@ export function initialApplyState(): RaftApplyState {
 
 export function encodeRaftApplyState(state: RaftApplyState): Uint8Array {
   return raft_serverpb.RaftApplyState.encode({
-    appliedIndex: field(state.appliedIndex),
-    commitIndex: field(state.commitIndex),
-    commitTerm: field(state.commitTerm),
-    truncatedState: { index: field(state.truncatedIndex), term: field(state.truncatedTerm) },
+    appliedIndex: count(state.appliedIndex),
+    commitIndex: count(state.commitIndex),
+    commitTerm: count(state.commitTerm),
+    truncatedState: { index: count(state.truncatedIndex), term: count(state.truncatedTerm) },
   }).finish();
 }
 
@@ -211,11 +236,11 @@ export function readRaftApplyState(reader: Reader, regionId: bigint): RaftApplyS
   return decoded("apply state", () => {
     const state = raft_serverpb.RaftApplyState.decode(bytes);
     return {
-      appliedIndex: toBigInt(state.appliedIndex),
-      commitIndex: toBigInt(state.commitIndex),
-      commitTerm: toBigInt(state.commitTerm),
-      truncatedIndex: toBigInt((state.truncatedState?.index ?? 0) as Wire64),
-      truncatedTerm: toBigInt((state.truncatedState?.term ?? 0) as Wire64),
+      appliedIndex: safeNumber(state.appliedIndex),
+      commitIndex: safeNumber(state.commitIndex),
+      commitTerm: safeNumber(state.commitTerm),
+      truncatedIndex: safeNumber(state.truncatedState?.index),
+      truncatedTerm: safeNumber(state.truncatedState?.term),
     };
   });
 }

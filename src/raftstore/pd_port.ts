@@ -3,7 +3,7 @@
  * Outcomes that a store must react to are returned; a rejected promise is a bug of the port.
  */
 import type { Result } from "../base/index.js";
-import type { RegionInfo } from "./region.js";
+import type { PeerInfo, RegionInfo } from "./region.js";
 
 /**
  * - unavailable: no answer, no leader, not started: the store waits and asks again.
@@ -74,6 +74,57 @@ export interface RegionReport {
   readonly approximateSize: number;
   readonly approximateKeys: number;
   readonly interval: TimeInterval;
+  /** Peers that were silent for max-peer-down-duration or longer. */
+  readonly downPeers?: readonly { readonly peer: PeerInfo; readonly downSeconds: number }[];
+  /** Peers whose log lags behind the first index that is kept, or that have no data yet. */
+  readonly pendingPeers?: readonly PeerInfo[];
+}
+
+/**
+ * An order of PD's to the leader of a region: exactly one of the optional parts, or none. It holds
+ * for the epoch that it carries only.
+ */
+export interface RegionOrder {
+  readonly regionId: bigint;
+  readonly confVer: bigint;
+  readonly version: bigint;
+  /** The leader as PD knows it. */
+  readonly targetPeer: PeerInfo | undefined;
+  /** One change is simple, several are joint, an empty list leaves the joint state. */
+  readonly changePeers?: readonly { readonly type: 0 | 1 | 2; readonly peer: PeerInfo }[];
+  /** Any of these may lead next; the first that can. */
+  readonly transferLeader?: readonly PeerInfo[];
+  /** Empty keys: halve the region by size. Keys are region keys. */
+  readonly splitRegion?: { readonly keys: readonly Uint8Array[] };
+}
+
+/** Ids for one new region: its own and one for each peer. */
+export interface SplitIds {
+  readonly newRegionId: bigint;
+  readonly newPeerIds: readonly bigint[];
+}
+
+/** A region as PD knows it. */
+export interface KnownRegion {
+  readonly region: RegionInfo;
+  readonly leader: PeerInfo | undefined;
+}
+
+/** Where a store is; `removed`: given up for good, nothing is sent to it any more. */
+export interface StoreAddress {
+  readonly address: string;
+  readonly removed: boolean;
+}
+
+/** What a store needs of PD once several stores share regions. */
+export interface SchedulePort {
+  /** Ids for `count` new regions; refused when PD knows a newer epoch of the region. */
+  askBatchSplit(region: RegionInfo, count: number): Promise<PdReply<readonly SplitIds[]>>;
+  reportBatchSplit(regions: readonly RegionInfo[]): Promise<PdReply<void>>;
+  getRegionById(id: bigint): Promise<PdReply<KnownRegion | undefined>>;
+  getStoreAddress(id: bigint): Promise<PdReply<StoreAddress>>;
+  /** Sets who takes PD's orders; they come at any time. */
+  onOrder(take: (order: RegionOrder) => void): void;
 }
 
 export interface PdPort {
@@ -86,7 +137,7 @@ export interface PdPort {
   getRegion(key: Uint8Array): Promise<PdReply<RegionInfo | undefined>>;
   putStore(store: StoreInfo): Promise<PdReply<void>>;
   storeHeartbeat(stats: StoreStats): Promise<PdReply<void>>;
-  /** Sends on the heartbeat stream; operators in answers are not for this issue. */
+  /** Sends on the heartbeat stream; orders come back through SchedulePort.onRegionOrder. */
   regionHeartbeat(report: RegionReport): Promise<PdReply<void>>;
   /** `count` timestamps; returns the largest, the others are the ones just below it. */
   getTimestamps(count: number): Promise<PdReply<bigint>>;

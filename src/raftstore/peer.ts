@@ -3,36 +3,9 @@
  * term on disk; role and term will then come from its RawNode.
  */
 import { assert } from "../base/index.js";
+import { FlowCounter } from "./flow.js";
 import type { PeerInfo, RegionInfo } from "./region.js";
 import type { PeerView } from "./request_check.js";
-
-export interface Flow {
-  readonly bytesWritten: number;
-  readonly keysWritten: number;
-  readonly bytesRead: number;
-  readonly keysRead: number;
-}
-
-/** What was read and written since the last `take`. */
-export class FlowCounter {
-  private now = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
-
-  written(keys: number, bytes: number): void {
-    this.now.keysWritten += keys;
-    this.now.bytesWritten += bytes;
-  }
-
-  read(keys: number, bytes: number): void {
-    this.now.keysRead += keys;
-    this.now.bytesRead += bytes;
-  }
-
-  take(): Flow {
-    const taken = this.now;
-    this.now = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
-    return taken;
-  }
-}
 
 export class Peer implements PeerView {
   /** Flow for the region's heartbeat, and the same for the store's: they reset apart. */

@@ -4,10 +4,18 @@
  */
 import { EMPTY_BYTES, equalBytes, toHex } from "../base/index.js";
 
-/** metapb.Peer with a voter role. */
+/**
+ * metapb.PeerRole. IncomingVoter and DemotingVoter exist in a joint state only.
+ * PERSISTED: do not renumber.
+ */
+export const PEER_ROLE = { Voter: 0, Learner: 1, IncomingVoter: 2, DemotingVoter: 3 } as const;
+export type PeerRole = (typeof PEER_ROLE)[keyof typeof PEER_ROLE];
+
+/** metapb.Peer; witnesses are not supported. */
 export interface PeerInfo {
   readonly id: bigint;
   readonly storeId: bigint;
+  readonly role: PeerRole;
 }
 
 /** metapb.Region; keys as stored in the region, without the data prefix. */
@@ -49,6 +57,17 @@ export type RegionError = { readonly message: string } & (
       readonly requestPeerId: bigint;
       readonly storePeerId: bigint;
     }
+  /** A read at an index has to wait for a split or merge: clients retry. */
+  | { readonly kind: "readIndexNotReady"; readonly regionId: bigint; readonly reason: string }
+  /** The peer has not got its first snapshot. */
+  | { readonly kind: "regionNotInitialized"; readonly regionId: bigint }
+  /** A stale read above the safe timestamp of this replica. */
+  | {
+      readonly kind: "dataIsNotReady";
+      readonly regionId: bigint;
+      readonly peerId: bigint;
+      readonly safeTs: bigint;
+    }
   | { readonly kind: "diskFull"; readonly storeIds: readonly bigint[]; readonly reason: string }
   /** Only the message is set: "TiKV is Closing". */
   | { readonly kind: "other" }
@@ -62,7 +81,7 @@ export function initialRegion(storeId: bigint, regionId: bigint, peerId: bigint)
     endKey: EMPTY_BYTES,
     confVer: INIT_EPOCH_CONF_VER,
     version: INIT_EPOCH_VER,
-    peers: [{ id: peerId, storeId }],
+    peers: [{ id: peerId, storeId, role: PEER_ROLE.Voter }],
   };
 }
 
@@ -77,7 +96,7 @@ export function equalRegions(a: RegionInfo, b: RegionInfo): boolean {
     a.peers.length === b.peers.length &&
     a.peers.every((peer, i) => {
       const other = b.peers[i] as PeerInfo;
-      return peer.id === other.id && peer.storeId === other.storeId;
+      return peer.id === other.id && peer.storeId === other.storeId && peer.role === other.role;
     })
   );
 }

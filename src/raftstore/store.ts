@@ -265,7 +265,7 @@ export class Store {
       const own = region.peers.find((peer) => peer.storeId === this.storeId);
       assert(own !== undefined, "a region on this store has a peer on this store");
       const term = readRaftLocalState(snapshot, region.id)?.term ?? RAFT_INIT_LOG_TERM;
-      this.peersByRegion.set(region.id, new Peer(region, own, term));
+      this.peersByRegion.set(region.id, new Peer(region, own, BigInt(term)));
     }
     iter.close();
     snapshot.close();

@@ -7,7 +7,7 @@ import { type errorpb, fromBigInt, type kvrpcpb, type metapb } from "../pb/index
 import type { PeerInfo, RegionError, RegionInfo } from "../storage/index.js";
 
 function peerToProto(peer: PeerInfo): metapb.IPeer {
-  return { id: fromBigInt(peer.id), storeId: fromBigInt(peer.storeId) };
+  return { id: fromBigInt(peer.id), storeId: fromBigInt(peer.storeId), role: peer.role };
 }
 
 function regionToProto(region: RegionInfo): metapb.IRegion {
@@ -63,6 +63,18 @@ export function regionErrorToProto(error: RegionError): errorpb.IError {
       const requestPeerId = fromBigInt(error.requestPeerId);
       const storePeerId = fromBigInt(error.storePeerId);
       return { message, mismatchPeerId: { requestPeerId, storePeerId } };
+    }
+    case "readIndexNotReady":
+      return {
+        message,
+        readIndexNotReady: { reason: error.reason, regionId: fromBigInt(error.regionId) },
+      };
+    case "regionNotInitialized":
+      return { message, regionNotInitialized: { regionId: fromBigInt(error.regionId) } };
+    case "dataIsNotReady": {
+      const regionId = fromBigInt(error.regionId);
+      const peerId = fromBigInt(error.peerId);
+      return { message, dataIsNotReady: { regionId, peerId, safeTs: fromBigInt(error.safeTs) } };
     }
     case "diskFull":
       return {

@@ -270,7 +270,7 @@ test("region heartbeats go over one stream; orders come back; a new PD gets a ne
   const figures = { bytesWritten: 1, keysWritten: 1, bytesRead: 1, keysRead: 1 };
   const report = {
     ...figures,
-    region: { ...region, peers: [{ id: 3n, storeId: 1n }] },
+    region: { ...region, peers: [{ id: 3n, storeId: 1n, role: 0 as const }] },
     leaderPeerId: 3n,
     term: 6n,
     approximateSize: 10,

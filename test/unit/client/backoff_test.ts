@@ -185,7 +185,7 @@ test("every region error has an action", () => {
 });
 
 test("a selector asks each peer once, and follows a bounded number of hints", () => {
-  const peers = [1n, 2n, 3n].map((id) => ({ id, storeId: id }));
+  const peers = [1n, 2n, 3n].map((id) => ({ id, storeId: id, role: 0 as const }));
   const keys = { startKey: new Uint8Array(0), endKey: new Uint8Array(0) };
   const region = {
     id: 1n,

@@ -8,7 +8,7 @@ import { type CachedRegion, RegionCache } from "../../../src/client/region_cache
 const key = (text: string): Uint8Array => Buffer.from(text);
 
 function region(id: number, start: string, end: string, version = 1, loadedMs = 0): CachedRegion {
-  const peers = [{ id: 1n, storeId: 1n }];
+  const peers = [{ id: 1n, storeId: 1n, role: 0 as const }];
   const keys = { startKey: key(start), endKey: key(end) };
   const epoch = { confVer: 1n, version: BigInt(version) };
   return { id: BigInt(id), ...keys, ...epoch, peers, leader: undefined, loadedMs };

@@ -17,14 +17,14 @@ const REGION: RegionInfo = {
   endKey: utf8("d"),
   confVer: 3n,
   version: 4n,
-  peers: [{ id: 5n, storeId: STORE }],
+  peers: [{ id: 5n, storeId: STORE, role: 0 }],
 };
 const PEER: PeerView = {
   region: REGION,
   peerId: 5n,
   term: 8n,
   isLeader: true,
-  leader: { id: 5n, storeId: STORE },
+  leader: { id: 5n, storeId: STORE, role: 0 },
 };
 const GOOD: RequestHeader = {
   regionId: 2n,
@@ -81,7 +81,7 @@ test("MismatchPeerId", () => {
 });
 
 test("NotLeader with and without a hint", () => {
-  const leader = { id: 6n, storeId: 7n };
+  const leader = { id: 6n, storeId: 7n, role: 0 as const };
   assert.equal(check({}, { isLeader: false, leader }), {
     kind: "notLeader",
     message: "peer is not leader for region 2, leader may Some(id: 6 store_id: 7)",
