@@ -1,0 +1,21 @@
+/** Election safety: a term of a region has one leader at most. Source: raft §5.2. */
+import { type Checker, CheckFailed, type StoreView } from "../view.js";
+
+const NAME = "one leader a term";
+
+export class OneLeader implements Checker {
+  readonly name = NAME;
+  private readonly leaders = new Map<string, number>();
+
+  afterEvent(store: StoreView): void {
+    for (const { isLeader, regionId, term, peerId } of store.peers) {
+      if (!isLeader) continue;
+      const place = `region ${regionId} term ${term}`;
+      const known = this.leaders.get(place);
+      if (known === undefined) this.leaders.set(place, peerId);
+      else if (known !== peerId) {
+        throw new CheckFailed(NAME, `${place} is led by peers ${known} and ${peerId}`);
+      }
+    }
+  }
+}
