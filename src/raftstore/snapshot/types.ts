@@ -40,7 +40,7 @@ export interface GenerateRequest {
   readonly engineSnapshot: EngineSnapshot;
 }
 
-/** undefined: it failed (too many, or the region changed); the peer asks again. */
+/** `snapshot` undefined: it failed (too many, or the region changed); the peer asks again. */
 export interface GeneratedSnapshot {
   readonly toPeerId: number;
   readonly snapshot: RaftSnapshot | undefined;
@@ -54,8 +54,18 @@ export interface AppliedSnapshot {
 
 /** Bytes of a snapshot on their way out. */
 export interface SnapshotSource {
+  /** An estimate, for people and heartbeats; the stream itself says where it ends. */
   readonly totalBytes: number;
-  /** Returns the next chunk (at most 1 MiB), or undefined at the end. */
+  /**
+   * Calls back once, now or later, when the rate limit allows another chunk. To be awaited before
+   * each `next`.
+   */
+  ready(go: () => void): void;
+  /**
+   * Returns the next chunk (at most 1 MiB; chunks keep their bounds on the way), or undefined at
+   * the end. Also undefined when the snapshot expired meanwhile: the receiver then finds that the
+   * stream was cut, so only its answer says that all went well.
+   */
   next(): Uint8Array | undefined;
   /** Releases what it holds; idempotent. */
   close(): void;
@@ -63,6 +73,11 @@ export interface SnapshotSource {
 
 /** Bytes of a snapshot on their way in. */
 export interface SnapshotSink {
+  /**
+   * Calls back once, now or later, when another chunk may come: the rate limit allows it and the
+   * disk keeps up. To be awaited before each `write`; who does not is refused at a bound.
+   */
+  ready(go: () => void): void;
   /** Err: the chunk is damaged or too long; the stream ends with this text. */
   write(chunk: Uint8Array): string | undefined;
   /** Makes it durable and checks it as a whole. Calls back once. */
@@ -78,8 +93,15 @@ export interface ApplySnapshotTask {
   readonly replaced: readonly { readonly startKey: Uint8Array; readonly endKey: Uint8Array }[];
 }
 
+/** pdpb.StoreStats' counts of snapshots. */
+export interface SnapshotStats {
+  readonly sendingCount: number;
+  readonly receivingCount: number;
+  readonly applyingCount: number;
+}
+
 export interface SnapshotManager {
-  /** Calls back with what a MsgSnapshot carries; bounded by concurrent generations. */
+  /** Calls back, now or later, with what a MsgSnapshot carries; bounded by concurrent sends. */
   generate(request: GenerateRequest, done: (result: GeneratedSnapshot) => void): void;
   /** The data of a generated snapshot; undefined when it is gone (expired). */
   open(key: SnapKey, toPeerId: number): SnapshotSource | undefined;
@@ -98,6 +120,10 @@ export interface SnapshotManager {
   apply(task: ApplySnapshotTask, done: (result: AppliedSnapshot) => void): void;
   /** Deletes the data of a range of a destroyed peer, in slices; calls back once. */
   destroyRange(startKey: Uint8Array, endKey: Uint8Array, done: () => void): void;
-  /** Forgets a snapshot: it was applied, sent, or is stale. */
+  /**
+   * Forgets a snapshot: it was applied, or is stale. Its file goes, generated ones that nobody
+   * reads are closed; streams under way go on.
+   */
   release(key: SnapKey): void;
+  stats(): SnapshotStats;
 }
