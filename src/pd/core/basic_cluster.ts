@@ -3,7 +3,7 @@
  * PURE: a report returns what to persist; the driver (server/cluster.ts) does it.
  * Source: pd pkg/core/region.go check, pkg/core/region.go GenerateRegionGuideFunc.
  */
-import { compareBytes } from "../../base/index.js";
+import { compareBytes, type Prng } from "../../base/index.js";
 import {
   equalPeer,
   equalRange,
@@ -14,6 +14,7 @@ import {
 } from "./region_info.js";
 import { RegionTree } from "./region_tree.js";
 import type { StoreInfo } from "./store_info.js";
+import { type RegionRole, RegionsByStore, type StoreLoad } from "./store_regions.js";
 
 /** What a region report did. Refused reports (stale, or an empty range) change nothing. */
 export type RegionOutcome =
@@ -26,14 +27,6 @@ export type RegionOutcome =
       readonly evicted: readonly RegionInfo[];
     };
 
-/** What a store holds, by the regions known. Sizes in MiB. */
-export interface StoreLoad {
-  leaderCount: number;
-  regionCount: number;
-  leaderSizeMiB: bigint;
-  regionSizeMiB: bigint;
-}
-
 /** A range of keys with no region in it. */
 export interface RangeHole {
   readonly message: string;
@@ -43,7 +36,10 @@ export class BasicCluster {
   readonly tree = new RegionTree();
   private readonly regions = new Map<bigint, RegionInfo>();
   private readonly stores = new Map<bigint, StoreInfo>();
-  private readonly loads = new Map<bigint, StoreLoad>();
+  private readonly byStore = new RegionsByStore();
+  /** Regions without a known leader: none was reported since the start. */
+  private leaderless = 0;
+  private sizeMiB = 0;
 
   getStore(id: bigint): StoreInfo | undefined {
     return this.stores.get(id);
@@ -66,9 +62,31 @@ export class BasicCluster {
     return this.regions.size;
   }
 
+  /** How many regions have no known leader. */
+  get leaderlessCount(): number {
+    return this.leaderless;
+  }
+
+  /** Mean size of a region in MiB, at least 1. */
+  get averageRegionSizeMiB(): number {
+    return this.regions.size === 0 ? 1 : Math.max(1, this.sizeMiB / this.regions.size);
+  }
+
   /** Returns what store `id` holds; zeros for one without regions. */
-  storeLoad(id: bigint): Readonly<StoreLoad> {
-    return this.loads.get(id) ?? noLoad();
+  storeLoad(id: bigint): StoreLoad {
+    return this.byStore.load(id);
+  }
+
+  /** Returns up to `count` different regions of a store by its role in them, picked at random. */
+  sampleRegions(storeId: bigint, role: RegionRole, prng: Prng, count: number): RegionInfo[] {
+    return this.byStore
+      .sample(storeId, role, prng, count)
+      .map((id) => this.regions.get(id) as RegionInfo);
+  }
+
+  /** Forgets a store that is gone for good. */
+  removeStore(id: bigint): void {
+    this.stores.delete(id);
   }
 
   /**
@@ -142,22 +160,11 @@ export class BasicCluster {
   }
 
   private count(region: RegionInfo, sign: 1 | -1): void {
-    const size = region.stats.approximateSizeMiB * BigInt(sign);
-    for (const peer of region.meta.peers) {
-      const load = this.loads.get(peer.storeId) ?? noLoad();
-      this.loads.set(peer.storeId, load);
-      load.regionCount += sign;
-      load.regionSizeMiB += size;
-      if (region.leader?.id === peer.id) {
-        load.leaderCount += sign;
-        load.leaderSizeMiB += size;
-      }
-    }
+    if (sign === 1) this.byStore.add(region);
+    else this.byStore.remove(region);
+    if (region.leader === undefined) this.leaderless += sign;
+    this.sizeMiB += Number(region.stats.approximateSizeMiB) * sign;
   }
-}
-
-function noLoad(): StoreLoad {
-  return { leaderCount: 0, regionCount: 0, leaderSizeMiB: 0n, regionSizeMiB: 0n };
 }
 
 function reachesEnd(covered: Uint8Array, end: Uint8Array, infinity: boolean): boolean {

@@ -4,7 +4,7 @@
  * Byte fields of decoded messages are views into the frame; what is kept is copied here.
  */
 import { fromBigInt, fromSignedBigInt, type metapb, type pdpb, toBigInt } from "../../pb/index.js";
-import type { DownPeer, PeerMeta, RegionInfo, RegionMeta } from "./region_info.js";
+import type { DownPeer, PeerMeta, PeerRole, RegionInfo, RegionMeta } from "./region_info.js";
 import type { StoreMeta, StoreStats } from "./store_info.js";
 
 const BYTES_PER_MIB = 1024n * 1024n;
@@ -15,7 +15,7 @@ export function peerFromPb(peer: metapb.Peer): PeerMeta {
   return {
     id: toBigInt(peer.id),
     storeId: toBigInt(peer.storeId),
-    role: peer.role,
+    role: peer.role as PeerRole,
     isWitness: peer.isWitness,
   };
 }

@@ -4,11 +4,14 @@
  */
 import { compareBytes, equalBytes, toHex } from "../../base/index.js";
 
-/** metapb.Peer. `role`: 0 voter, 1 learner, 2 incoming voter, 3 demoting voter. */
+/** metapb.PeerRole by number: voter, learner, incoming voter, demoting voter (peers.ts). */
+export type PeerRole = 0 | 1 | 2 | 3;
+
+/** metapb.Peer. */
 export interface PeerMeta {
   readonly id: bigint;
   readonly storeId: bigint;
-  readonly role: number;
+  readonly role: PeerRole;
   readonly isWitness: boolean;
 }
 

@@ -57,10 +57,22 @@ export interface StoreInfo {
    * 0 = none yet.
    */
   readonly instanceStartTime: number;
+  /**
+   * Monotonic milliseconds of the last registration or heartbeat that this process took, or of its
+   * start: scheduling must not believe that stores are dead because PD was, or because the wall
+   * clock jumped.
+   */
+  readonly seenMs: number;
 }
 
 /** Source: pd pkg/core/store.go storeDisconnectDuration. */
 export const STORE_DISCONNECT_MS = 20_000;
+/** Silence after which a store counts as unhealthy in metrics. Source: pd storeUnhealthyDuration. */
+export const STORE_UNHEALTHY_MS = 10 * 60_000;
+/** Stores with fewer regions may fill up further. Source: pd initialMinSpace's companion. */
+const FEW_REGIONS = 100;
+/** Free bytes that a store with few regions needs to take one more. */
+const FEW_REGIONS_FREE_BYTES = 1n << 30n;
 
 /** Names of store states in PD's HTTP API. */
 export type StoreStateName = "Up" | "Disconnected" | "Down" | "Offline" | "Tombstone";
@@ -82,6 +94,36 @@ export function storeStateName(meta: StoreMeta, nowMs: number, downMs: number): 
   const age = heartbeatAgeMs(meta, nowMs);
   if (age > downMs) return "Down";
   return age > STORE_DISCONNECT_MS ? "Disconnected" : "Up";
+}
+
+/** Returns milliseconds since PD last heard of the store, on the monotonic clock. */
+export function silenceMs(store: StoreInfo, nowMs: number): number {
+  return Math.max(0, nowMs - store.seenMs);
+}
+
+/** Returns whether the store is missing for a moment, as far as scheduling is concerned. */
+export function isDisconnected(store: StoreInfo, nowMs: number): boolean {
+  return silenceMs(store, nowMs) > STORE_DISCONNECT_MS;
+}
+
+/** Returns whether the store is being removed: its replicas have to go elsewhere. */
+export function isRemoving(meta: StoreMeta): boolean {
+  return meta.nodeState === NODE_STATE.removing || meta.state === STORE_STATE.offline;
+}
+
+/**
+ * Returns whether the store has too little space for more regions: a share of its disk below
+ * 1 - lowSpaceRatio is free. A store that holds few regions may go on down to 1 GiB (PD: 8 GiB, too
+ * much for a cluster on one laptop).
+ */
+export function isLowSpace(
+  stats: StoreStats | undefined,
+  regionCount: number,
+  lowSpaceRatio: number,
+): boolean {
+  if (stats === undefined || stats.capacity === 0n) return false;
+  if (regionCount < FEW_REGIONS && stats.available > FEW_REGIONS_FREE_BYTES) return false;
+  return Number(stats.available) / Number(stats.capacity) < 1 - lowSpaceRatio;
 }
 
 /** Returns whether the store left the cluster for good; its id is never used again. */

@@ -23,7 +23,7 @@ import {
 
 /** An expected refusal, with the text that PD answers. */
 export interface Refusal {
-  readonly kind: "invalid" | "tombstone" | "duplicate" | "cloned" | "unknown";
+  readonly kind: "invalid" | "tombstone" | "duplicate" | "cloned" | "unknown" | "conflict";
   readonly message: string;
 }
 
@@ -60,11 +60,18 @@ export function checkPutStore(store: StoreMeta, known: readonly StoreInfo[]): Re
   return undefined;
 }
 
-/** Returns the store after it registered (again): what PD holds of it is kept. */
-export function registeredStore(store: StoreMeta, known: StoreInfo | undefined): StoreInfo {
+/**
+ * Returns the store after it registered (again): what PD holds of it is kept. `seenMs` is the
+ * monotonic time of now.
+ */
+export function registeredStore(
+  store: StoreMeta,
+  known: StoreInfo | undefined,
+  seenMs: number,
+): StoreInfo {
   if (known === undefined) {
     const meta = { ...store, state: STORE_STATE.up, nodeState: NODE_STATE.serving };
-    return { meta, stats: undefined, instanceStartTime: 0 };
+    return { meta, stats: undefined, instanceStartTime: 0, seenMs };
   }
   const meta: StoreMeta = {
     ...known.meta,
@@ -77,7 +84,7 @@ export function registeredStore(store: StoreMeta, known: StoreInfo | undefined):
     startTimestamp: store.startTimestamp,
     deployPath: store.deployPath,
   };
-  return { meta, stats: known.stats, instanceStartTime: 0 };
+  return { meta, stats: known.stats, instanceStartTime: 0, seenMs };
 }
 
 /**
@@ -107,12 +114,16 @@ export function checkMove(
   return { kind: "cloned", message };
 }
 
-/** Returns the store after a heartbeat, or why the heartbeat is refused. */
+/**
+ * Returns the store after a heartbeat, or why the heartbeat is refused. `nowMs` is the wall clock,
+ * `seenMs` the monotonic one.
+ */
 export function storeAfterHeartbeat(
   id: bigint,
   known: StoreInfo | undefined,
   stats: StoreStats,
   nowMs: number,
+  seenMs: number,
 ): StoreInfo | Refusal {
   if (known === undefined) return { kind: "unknown", message: `store ${id} not found` };
   if (isRemoved(known.meta)) return { kind: "tombstone", message: "store is tombstone" };
@@ -126,6 +137,7 @@ export function storeAfterHeartbeat(
     meta: { ...known.meta, lastHeartbeat: BigInt(nowMs) * 1_000_000n },
     stats,
     instanceStartTime: Math.max(known.instanceStartTime, stats.startTime),
+    seenMs,
   };
 }
 
@@ -151,4 +163,60 @@ export function checkBootstrap(
     return `invalid peer store id ${peer.storeId} != ${store.id} ${forCluster}`;
   }
   return peer.id === 0n ? "invalid zero peer id" : undefined;
+}
+
+/** How a store leaves. `physicallyDestroyed`: it never comes back; `force`: whatever is lost. */
+export interface StoreRemoval {
+  readonly physicallyDestroyed: boolean;
+  readonly force: boolean;
+}
+
+/**
+ * Returns the store on its way out, or why it may not leave: without it there would be fewer stores
+ * than replicas. A store that is on its way already only takes the note that it is destroyed.
+ * Source: pd server/cluster/cluster.go RemoveStore.
+ */
+export function removedStore(
+  id: bigint,
+  stores: readonly StoreInfo[],
+  maxReplicas: number,
+  { physicallyDestroyed, force }: StoreRemoval,
+): StoreInfo | Refusal {
+  const store = stores.find(({ meta }) => meta.id === id);
+  if (store === undefined) return { kind: "unknown", message: `store ${id} not found` };
+  if (isRemoved(store.meta)) {
+    return { kind: "tombstone", message: `The store ${id} has been removed` };
+  }
+  const up = stores.filter(({ meta }) => meta.state === STORE_STATE.up && !isRemoved(meta)).length;
+  const leaves = store.meta.state === STORE_STATE.up;
+  if (leaves && !physicallyDestroyed && !force && up - 1 < maxReplicas) {
+    const message =
+      `can not remove store ${id} since there are no extra up store to store the replica: ` +
+      `${up} up, ${maxReplicas} replicas`;
+    return { kind: "conflict", message };
+  }
+  const meta = {
+    ...store.meta,
+    state: STORE_STATE.offline,
+    nodeState: NODE_STATE.removing,
+    physicallyDestroyed: store.meta.physicallyDestroyed || physicallyDestroyed,
+  };
+  return { ...store, meta };
+}
+
+/** Returns the store in service again, or why not: it is gone, or its data is. */
+export function restoredStore(id: bigint, known: StoreInfo | undefined): StoreInfo | Refusal {
+  if (known === undefined) return { kind: "unknown", message: `store ${id} not found` };
+  const { meta } = known;
+  if (isRemoved(meta)) return { kind: "tombstone", message: `The store ${id} has been removed` };
+  if (meta.physicallyDestroyed) {
+    return { kind: "conflict", message: `The store ${id} has been physically destroyed` };
+  }
+  return { ...known, meta: { ...meta, state: STORE_STATE.up, nodeState: NODE_STATE.serving } };
+}
+
+/** Returns the store as gone for good. Only one that leaves and holds no region may be. */
+export function buriedStore(known: StoreInfo): StoreInfo {
+  const { tombstone } = STORE_STATE;
+  return { ...known, meta: { ...known.meta, state: tombstone, nodeState: NODE_STATE.removed } };
 }

@@ -9,13 +9,13 @@ import {
   checkBootstrap,
   checkMove,
   checkPutStore,
+  isDisconnected,
   type Refusal,
   type RegionInfo,
   type RegionMeta,
   type RegionOutcome,
   regionFromMeta,
   registeredStore,
-  STORE_DISCONNECT_MS,
   type StoreInfo,
   type StoreMeta,
   type StoreStats,
@@ -71,25 +71,23 @@ export class RaftCluster {
   private meta: ClusterMeta | undefined;
   private bootstrapTimeNanos = 0n;
   private gcSafePoint = 0n;
-  private readonly startedMs: number;
   /** Resolves when the bootstrap, if any, is on disk: losers of the race are told only then. */
   private bootstrapSaved: Promise<void> = Promise.resolve();
   private readonly storeSavedMs = new Map<bigint, number>();
-  /** Monotonic time of the last registration or heartbeat that this process took. */
-  private readonly storeSeenMs = new Map<bigint, number>();
 
   /** Loads what the directory holds. Err KV:Engine:Codec thrown for damaged records. */
   constructor(id: bigint, options: ClusterOptions, deps: ClusterDeps) {
     this.id = id;
     this.options = options;
     this.deps = deps;
-    this.startedMs = deps.clock.monotonicMs();
-    const { kv } = deps;
+    const { clock, kv } = deps;
+    // A PD that started just now has not had the time to see a heartbeat.
+    const seenMs = clock.monotonicMs();
     this.meta = loadCluster(kv, id);
     this.bootstrapTimeNanos = loadBootstrapTime(kv, id);
     this.gcSafePoint = loadGcSafePoint(kv, id);
     loadStores(kv, id, (meta) => {
-      this.basic.putStore({ meta, stats: undefined, instanceStartTime: 0 });
+      this.basic.putStore({ meta, stats: undefined, instanceStartTime: 0, seenMs });
     });
     loadRegions(kv, id, (meta) => {
       this.basic.putRegion(regionFromMeta(meta));
@@ -129,7 +127,7 @@ export class RaftCluster {
     if (wrong !== undefined || store === undefined || region === undefined) {
       return { kind: "invalid", message: wrong ?? "" };
     }
-    const first = registeredStore(store, undefined);
+    const first = registeredStore(store, undefined, this.deps.clock.monotonicMs());
     const meta: ClusterMeta = { id: this.id, maxPeerCount: this.options.maxReplicas };
     const nanos = BigInt(this.deps.clock.nowMs()) * NANOS_PER_MS;
     this.meta = meta;
@@ -178,15 +176,15 @@ export class RaftCluster {
 
   /** Takes the heartbeat of a store. Returns why not, if refused. */
   async storeHeartbeat(id: bigint, stats: StoreStats): Promise<Refusal | undefined> {
-    const nowMs = this.deps.clock.nowMs();
-    const next = storeAfterHeartbeat(id, this.basic.getStore(id), stats, nowMs);
+    const { clock } = this.deps;
+    const monotonicMs = clock.monotonicMs();
+    const known = this.basic.getStore(id);
+    const next = storeAfterHeartbeat(id, known, stats, clock.nowMs(), monotonicMs);
     if ("message" in next) {
       if (next.kind === "cloned") this.deps.logger.error(next.message, { store_id: id });
       return next;
     }
     this.basic.putStore(next);
-    const monotonicMs = this.deps.clock.monotonicMs();
-    this.storeSeenMs.set(id, monotonicMs);
     const savedMs = this.storeSavedMs.get(id);
     if (savedMs !== undefined && monotonicMs - savedMs < STORE_PERSIST_INTERVAL_MS)
       return undefined;
@@ -207,9 +205,8 @@ export class RaftCluster {
   }
 
   private async register(store: StoreMeta, known: StoreInfo | undefined): Promise<undefined> {
-    const next = registeredStore(store, known);
+    const next = registeredStore(store, known, this.deps.clock.monotonicMs());
     this.basic.putStore(next);
-    this.storeSeenMs.set(store.id, this.deps.clock.monotonicMs());
     await this.save([storeChange(this.id, next.meta)]);
     this.deps.logger.info("put store ok", { store_id: store.id, address: store.address });
     return undefined;
@@ -219,9 +216,7 @@ export class RaftCluster {
     const { clock, probe } = this.deps;
     const old = known.meta;
     const answer = await probe(old.address, store.id, this.id, this.options.probeTimeoutMs);
-    // A PD that started just now has not had the time to see a heartbeat.
-    const seenMs = this.storeSeenMs.get(store.id) ?? this.startedMs;
-    return checkMove(store, old, answer, clock.monotonicMs() - seenMs < STORE_DISCONNECT_MS);
+    return checkMove(store, old, answer, !isDisconnected(known, clock.monotonicMs()));
   }
 
   private refused(store: StoreMeta, refusal: Refusal): Refusal {

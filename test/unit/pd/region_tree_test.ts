@@ -156,7 +156,7 @@ test("what a report makes PD save: new, epoch up, peers changed; not a mere hear
   assert.ok(saves(region({ ...whole, confVer: 2n }, 6)), "conf_ver");
   const latest = { ...whole, confVer: 2n, version: 2n };
   assert.ok(saves(region(latest, 6)), "version");
-  const learners = latest.peers.map((peer) => ({ ...peer, role: 1 }));
+  const learners = latest.peers.map((peer) => ({ ...peer, role: 1 as const }));
   assert.ok(saves(region({ ...latest, peers: learners }, 6)), "peer role");
 });
 

@@ -1,13 +1,17 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import {
+  buriedStore,
   checkBootstrap,
   checkMove,
   checkPutStore,
   mergeLabels,
   NODE_STATE,
   type PeerMeta,
+  type Refusal,
   registeredStore,
+  removedStore,
+  restoredStore,
   STORE_STATE,
   type StoreInfo,
   type StoreMeta,
@@ -39,7 +43,7 @@ function store(id: bigint, address: string, more: Partial<StoreMeta> = {}): Stor
 }
 
 function info(meta: StoreMeta): StoreInfo {
-  return { meta, stats: undefined, instanceStartTime: 0 };
+  return { meta, stats: undefined, instanceStartTime: 0, seenMs: 0 };
 }
 
 const REMOVED = { state: STORE_STATE.tombstone, nodeState: NODE_STATE.removed };
@@ -114,9 +118,15 @@ test("registering again keeps what PD knows and takes what the store says", () =
     meta: store(1n, "h:1", { state: 1, nodeState: 2, lastHeartbeat: 7n, labels }),
     stats: STATS,
     instanceStartTime: 100,
+    seenMs: 5,
   };
   const host = { key: "host", value: "b" };
-  const next = registeredStore(store(1n, "h:2", { startTimestamp: 200n, labels: [host] }), known);
+  const next = registeredStore(
+    store(1n, "h:2", { startTimestamp: 200n, labels: [host] }),
+    known,
+    9,
+  );
+  assert.is(next.seenMs, 9);
   assert.is(next.meta.address, "h:2");
   assert.is(next.meta.state, 1, "Offline stays Offline");
   assert.is(next.meta.nodeState, 2);
@@ -140,20 +150,27 @@ test("labels merge without regard to case; an empty value removes", () => {
 });
 
 test("of two processes that report as one store the older is refused until it registers", () => {
-  const first = storeAfterHeartbeat(1n, info(store(1n, "h:1")), STATS, NOW_MS) as StoreInfo;
+  const first = storeAfterHeartbeat(1n, info(store(1n, "h:1")), STATS, NOW_MS, 7) as StoreInfo;
+  assert.is(first.seenMs, 7);
   assert.is(first.meta.lastHeartbeat, BigInt(NOW_MS) * 1_000_000n);
-  const newer = storeAfterHeartbeat(1n, first, { ...STATS, startTime: 200 }, NOW_MS) as StoreInfo;
-  const older = storeAfterHeartbeat(1n, newer, STATS, NOW_MS);
+  const newer = storeAfterHeartbeat(
+    1n,
+    first,
+    { ...STATS, startTime: 200 },
+    NOW_MS,
+    8,
+  ) as StoreInfo;
+  const older = storeAfterHeartbeat(1n, newer, STATS, NOW_MS, 7);
   const text = "message" in older ? older.message : "taken";
   assert.match(text, /^duplicated store id: two processes .* 200 and 100/);
-  const again = registeredStore(store(1n, "h:1"), newer);
-  assert.ok("meta" in storeAfterHeartbeat(1n, again, STATS, NOW_MS), "registered anew");
+  const again = registeredStore(store(1n, "h:1"), newer, 9);
+  assert.ok("meta" in storeAfterHeartbeat(1n, again, STATS, NOW_MS, 7), "registered anew");
 });
 
 test("heartbeats of unknown and removed stores", () => {
-  const unknown = storeAfterHeartbeat(9n, undefined, STATS, NOW_MS);
+  const unknown = storeAfterHeartbeat(9n, undefined, STATS, NOW_MS, 7);
   assert.is("message" in unknown && unknown.message, "store 9 not found");
-  const refused = storeAfterHeartbeat(1n, info(store(1n, "h:1", REMOVED)), STATS, NOW_MS);
+  const refused = storeAfterHeartbeat(1n, info(store(1n, "h:1", REMOVED)), STATS, NOW_MS, 7);
   assert.is("message" in refused && refused.message, "store is tombstone");
 });
 
@@ -198,6 +215,36 @@ test("bootstrap requests are checked in PD's order with PD's texts", () => {
   assert.is(check({ peers: [] }), `invalid first region peer count 0, must be 1 ${tail}`);
   assert.is(check({ peers: [{ ...peer, storeId: 9n }] }), `invalid peer store id 9 != 1 ${tail}`);
   assert.is(check({ peers: [{ ...peer, id: 0n }] }), "invalid zero peer id");
+});
+
+const three = (): StoreInfo[] => [1n, 2n, 3n].map((id) => info(store(id, `h:${id}`)));
+const PLAIN = { physicallyDestroyed: false, force: false };
+
+test("a store leaves only while enough others are up, unless it is lost anyway", () => {
+  const stores = three();
+  const refused = removedStore(3n, stores, 3, PLAIN);
+  assert.match("message" in refused ? refused.message : "", /no extra up store/);
+  const free = removedStore(3n, stores, 2, PLAIN) as StoreInfo;
+  assert.is(free.meta.state, STORE_STATE.offline);
+  assert.is(free.meta.nodeState, NODE_STATE.removing);
+  assert.not.ok(free.meta.physicallyDestroyed);
+  const lost = removedStore(3n, stores, 3, { physicallyDestroyed: true, force: false });
+  assert.ok("meta" in lost && lost.meta.physicallyDestroyed);
+  assert.ok("meta" in removedStore(3n, stores, 3, { physicallyDestroyed: false, force: true }));
+  assert.is((removedStore(9n, stores, 1, PLAIN) as Refusal).kind, "unknown");
+  const gone = info(store(4n, "h:4", REMOVED));
+  assert.is((removedStore(4n, [...stores, gone], 1, PLAIN) as Refusal).kind, "tombstone");
+});
+
+test("a store that leaves comes back unless it is destroyed or gone", () => {
+  const leaving = removedStore(3n, three(), 2, PLAIN) as StoreInfo;
+  const back = restoredStore(3n, leaving) as StoreInfo;
+  assert.is(back.meta.state, STORE_STATE.up);
+  assert.is(back.meta.nodeState, NODE_STATE.serving);
+  const meta = { ...leaving.meta, physicallyDestroyed: true };
+  assert.is((restoredStore(3n, { ...leaving, meta }) as Refusal).kind, "conflict");
+  assert.is((restoredStore(3n, buriedStore(leaving)) as Refusal).kind, "tombstone");
+  assert.is((restoredStore(3n, undefined) as Refusal).kind, "unknown");
 });
 
 test.run();
