@@ -1,6 +1,7 @@
 export type * from "./commands.js";
 export { type DiskUsage, realStatFs, type StatFs } from "./disk.js";
 export { type EnginePort, enginePort } from "./engine_port.js";
+export type * from "./messages.js";
 export {
   RAFTSTORE_DEFAULTS,
   type RaftstoreOptions,
@@ -18,6 +19,7 @@ export {
   checkRequest,
   type PeerView,
   type RequestHeader,
+  type ServedBy,
 } from "./request_check.js";
 export type * from "./snapshot/types.js";
 export {

@@ -3,8 +3,10 @@
  * read without a poll round. Peers change it inside their rounds only; everybody else reads.
  * Source: tikv raftstore/store/worker/read.rs ReadDelegate.
  */
+import type { RouteResult } from "../batch/index.js";
 import type { FlowCounter } from "./flow.js";
-import type { PeerInfo } from "./region.js";
+import type { PeerMsg } from "./messages.js";
+import type { PeerInfo, RegionError } from "./region.js";
 import type { PeerView } from "./request_check.js";
 
 export interface ReadDelegate extends PeerView {
@@ -19,6 +21,11 @@ export interface ReadDelegate extends PeerView {
    * term, holds the lease by the clock, and no split of it is committed and not yet applied.
    */
   canReadLocally(): boolean;
+  /**
+   * Whether the engine holds a state of the region that was applied as a whole: false before the
+   * first snapshot and while one replaces the data. What may be read stale is read at such a time.
+   */
+  readonly dataReady: boolean;
   onWritten(keys: number, bytes: number): void;
   onRead(keys: number, bytes: number): void;
 }
@@ -30,4 +37,10 @@ export interface RegionRouter {
   /** All peers, ordered by region id; another array once a peer came, went or changed its view. */
   delegates(): readonly ReadDelegate[];
   delegate(regionId: bigint): ReadDelegate | undefined;
+  /**
+   * Hands a message to a peer, in the order of the calls. Only for "sent" will its `done` be called.
+   */
+  send(regionId: number, message: PeerMsg): RouteResult;
+  /** Counts a request that the checks of its context refused. */
+  onRefused(error: RegionError): void;
 }

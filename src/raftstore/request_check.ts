@@ -34,12 +34,16 @@ function notLeader({ region, leader }: PeerView): RegionError {
   return leader === undefined ? base : { ...base, leader };
 }
 
+/** Who may serve: the leader alone, or any replica (replica read, stale read, read index). */
+export type ServedBy = "leader" | "replica";
+
 /** Returns the peer that serves the request, or the first region error in TiKV's order. */
-export function checkRequest(
+export function checkRequest<P extends PeerView>(
   header: RequestHeader,
   storeId: bigint,
-  find: (regionId: bigint) => PeerView | undefined,
-): Result<PeerView, RegionError> {
+  find: (regionId: bigint) => P | undefined,
+  by: ServedBy = "leader",
+): Result<P, RegionError> {
   if (header.storeId !== storeId) {
     return err({
       kind: "storeNotMatch",
@@ -64,7 +68,7 @@ export function checkRequest(
       storePeerId: peer.peerId,
     });
   }
-  if (!peer.isLeader) return err(notLeader(peer));
+  if (by === "leader" && !peer.isLeader) return err(notLeader(peer));
   // One term behind may still be the same leader; two behind, leadership has moved away and back.
   if (header.term !== 0n && peer.term > header.term + 1n) {
     return err({ kind: "staleCommand", message: "stale command" });
