@@ -88,6 +88,10 @@ export const ERROR_CODES = {
     cause: "The ready file cannot be written.",
     remedy: "Make its directory writable, or choose another --ready-file.",
   },
+  "RUTILE:Start:Child": {
+    cause: "A process that this one started ended before it served requests.",
+    remedy: "Read its last line, which the message ends with, and the lines above.",
+  },
   "KV:Pd:ClusterBootstraped": {
     cause: "PD already has a bootstrapped cluster.",
     remedy: "Nothing to do: the store joins the cluster.",

@@ -2,7 +2,10 @@
  * The flags of `start`, `store` and `pd`, with TiKV's and PD's names: what they set and their help.
  */
 import { type Command, Option } from "commander";
-import type { FlagValue } from "../config/index.js";
+import { DATA_DIR_DEFAULT, type FlagValue } from "../config/index.js";
+
+/** Where `up` keeps its data. */
+export const UP_DIR_DEFAULT = `${DATA_DIR_DEFAULT}/up`;
 
 /** What no configuration key stands for. Absent flags are undefined or false. */
 export interface GeneralFlags {
@@ -11,6 +14,7 @@ export interface GeneralFlags {
   readonly memory?: boolean;
   readonly portRetry?: boolean;
   readonly readyFile?: string;
+  readonly stopWithStdin?: boolean;
   readonly configCheck?: boolean;
   readonly printDefaultConfig?: boolean;
 }
@@ -56,6 +60,7 @@ const STORE_FLAGS: readonly KeyFlag[] = [
 
 /** The key flags of each command. */
 export const KEY_FLAGS = {
+  up: LOG_FLAGS,
   start: [
     {
       flags: "--pd-addr <host:port>",
@@ -105,30 +110,36 @@ export const KEY_FLAGS = {
   ],
 } as const satisfies Record<string, readonly KeyFlag[]>;
 
+/** Where commands with several members keep their data. */
+const BASE_DIRS: Partial<Record<FlagSet, string>> = { start: DATA_DIR_DEFAULT, up: UP_DIR_DEFAULT };
+
 function longName(flags: string): string {
   return /--[a-z-]+/.exec(flags)?.[0] as string;
 }
 
+/** The commands that have flags of their own. */
+export type FlagSet = keyof typeof KEY_FLAGS;
+
 /** Adds the flags of `role` and those that every server command has. */
-export function addFlags(command: Command, role: keyof typeof KEY_FLAGS): void {
+export function addFlags(command: Command, role: FlagSet): void {
   command.option("-C, --config <file>", "TOML file with TiKV's and PD's keys; a flag wins over it");
-  if (role === "start") {
-    command.option(
-      "-s, --data-dir <dir>",
-      "directory of all data (default: ./rutile-data); PD and the store have one below it each",
-    );
+  const base = BASE_DIRS[role];
+  if (base !== undefined) {
+    const help = `directory of all data (default: ${base}); each member has one below it`;
+    command.option("-s, --data-dir <dir>", help);
   }
   for (const { flags, help } of KEY_FLAGS[role]) command.addOption(new Option(flags, help));
   command
     .option("--memory", "keep everything in memory; nothing is written, nothing stays")
     .option("--port-retry", "take the next free port when one is taken")
     .option("--ready-file <file>", "write addresses as JSON to this file once requests are served")
+    .option("--stop-with-stdin", "stop when standard input ends, as with SIGTERM")
     .option("--config-check", "check the configuration and exit: 0 = valid, 1 = not")
     .option("--print-default-config", "print every key with its default and exit");
 }
 
 /** Returns the values that flags gave to configuration keys. */
-export function keyFlagValues(command: Command, role: keyof typeof KEY_FLAGS): FlagValue[] {
+export function keyFlagValues(command: Command, role: FlagSet): FlagValue[] {
   const values: FlagValue[] = [];
   for (const { flags, key } of KEY_FLAGS[role]) {
     const flag = longName(flags);

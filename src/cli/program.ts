@@ -5,11 +5,13 @@ import { EXIT, exitFailed } from "./exit.js";
 import { registerPd } from "./pd.js";
 import { registerStart } from "./start.js";
 import { registerStore } from "./store.js";
+import { registerUp } from "./up.js";
 
 const HELP = `
 Examples:
   rutile start                                 PD and a store in one process, data in ./rutile-data
   rutile start --memory --port-retry           a throw-away one beside others
+  rutile up --stores 3                         PD and three stores, each a process
   rutile pd --client-urls http://10.0.0.1:2379
   rutile store --addr 10.0.0.2:20160 --pd-endpoints 10.0.0.1:2379 --data-dir /var/lib/rutile
 
@@ -25,6 +27,7 @@ async function createProgram(args: readonly string[]): Promise<Command> {
     .addHelpText("after", HELP)
     .showSuggestionAfterError(true);
   registerStart(program);
+  registerUp(program);
   registerPd(program);
   registerStore(program);
   // The clients behind ctl take as long to load as all the rest: only where ctl is meant.

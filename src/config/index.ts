@@ -1,6 +1,6 @@
 export { type LogLevel, type LogOptions, logOptions } from "./log.js";
 export { checkPd, PD_FIELDS, type PdConfig } from "./pd.js";
-export { configToJson, defaultsOf, printConfig } from "./print.js";
+export { configToJson, defaultsOf, printConfig, printGiven } from "./print.js";
 export {
   DATA_DIR_DEFAULT,
   type Loaded,

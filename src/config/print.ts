@@ -36,6 +36,18 @@ export function printConfig<F extends Fields>(fields: F, values: Values<F>): str
   return `${out.join("\n").trimEnd()}\n`;
 }
 
+/** Returns TOML with the keys of `fields` that a file or a flag gave, one line each. */
+export function printGiven(
+  fields: Fields,
+  config: { readonly values: object; readonly given: ReadonlySet<string> },
+): string {
+  const values = config.values as Readonly<Record<string, unknown>>;
+  return Object.entries(fields)
+    .filter(([key]) => config.given.has(key))
+    .map(([key, field]) => `${key} = ${field.format(values[key])}\n`)
+    .join("");
+}
+
 /** Returns the defaults of `fields`. */
 export function defaultsOf<F extends Fields>(fields: F): Values<F> {
   const pairs = Object.entries(fields).map(([key, field]) => [key, field.defaultValue]);

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly memory: boolean;
   readonly portRetry: boolean;
   readonly readyFile: string | undefined;
+  /** Whether the end of standard input stops the process as SIGTERM does: its parent is gone. */
+  readonly stopWithStdin: boolean;
   /** Called once requests are served; `seconds` since the start of the process. */
   readonly onReady: (info: ReadyInfo, seconds: number) => void;
   /** Tells a failure in one line and exits 1; never returns. */
@@ -54,6 +56,10 @@ export function openEnvironment(options: EnvironmentOptions, run: RunOptions): E
     onStop: () => stopping.abort(new Error("the process is stopping")),
     onHangup: () => logger.reopen(),
   });
+  if (run.stopWithStdin) {
+    process.stdin.on("end", () => process.emit("SIGTERM"));
+    process.stdin.resume();
+  }
   const fatal = (error: unknown): void => {
     // While stopping, what breaks is a consequence; the stop tells its own failures.
     if (shutdown.isRunning) {

@@ -43,6 +43,7 @@ export async function runPlayground(
       pd: pd.address,
       store: store.address,
       status: store.statusAddress,
+      listen: store.listenAddress,
       data_dir: inMemory ? "" : resolve(dirs.base),
       engine: store.engine,
     };

@@ -7,6 +7,8 @@ export interface ReadyInfo {
   readonly pd: string | null;
   readonly store: string | null;
   readonly status: string | null;
+  /** Where the store's gRPC listens; other than `store` behind a proxy or with port forwarding. */
+  readonly listen: string | null;
   /** Empty with --memory. */
   readonly data_dir: string;
   readonly engine: string | null;

@@ -33,6 +33,7 @@ export async function runStore(config: Loaded<"store">, run: RunOptions): Promis
       pd: null,
       store: store.address,
       status: store.statusAddress,
+      listen: store.listenAddress,
       data_dir: inMemory ? "" : resolve(dataDir),
       engine: store.engine,
     };
@@ -54,6 +55,7 @@ export async function runPd(config: Loaded<"pd">, run: RunOptions): Promise<void
       pd: pd.address,
       store: null,
       status: null,
+      listen: null,
       data_dir: inMemory ? "" : resolve(dataDir),
       engine: pd.engine,
     };

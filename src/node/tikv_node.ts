@@ -4,7 +4,13 @@
  */
 import { join } from "node:path";
 import type { Host } from "../config/index.js";
-import { configToJson, parseAddress, TIKV_FIELDS, type TikvConfig } from "../config/index.js";
+import {
+  configToJson,
+  formatAddress,
+  parseAddress,
+  TIKV_FIELDS,
+  type TikvConfig,
+} from "../config/index.js";
 import { type Engine, openEngine } from "../engine/index.js";
 import { type Kernels, loadKernels } from "../kernel/index.js";
 import { PdClient } from "../pd_client/index.js";
@@ -28,6 +34,8 @@ export interface TikvNodeOptions {
 export interface TikvNode {
   /** What clients connect to. */
   readonly address: string;
+  /** Where gRPC really listens. */
+  readonly listenAddress: string;
   /** null without a status server. */
   readonly statusAddress: string | null;
   /** The binding that opened. */
@@ -53,10 +61,8 @@ export async function startTikvNode(
   const statusAddress = await bindStatus(config, running, env);
   const pd = new PdClient({ endpoints: pdEndpoints, log: logger });
   shutdown.add("pd client", async () => pd.close());
-  const address = advertised(config["server.advertise-addr"], hostOf(config), {
-    host: hostOf(config).host,
-    port: listener.port,
-  });
+  const bound = { host: hostOf(config).host, port: listener.port };
+  const address = advertised(config["server.advertise-addr"], hostOf(config), bound);
   const placement = { address, statusAddress: statusAddress ?? "", dataDir };
   const store = await startStore(
     { raftstore: raftstoreOptions(config, placement), storage: storageOptions(config) },
@@ -67,7 +73,8 @@ export async function startTikvNode(
   const server = listener.serve(store.storage);
   const graceMs = config["server.graceful-shutdown-timeout"] * DRAIN_SHARE;
   shutdown.add("grpc server", () => server.stop(graceMs));
-  return { address, statusAddress, engine: engine.description };
+  const listenAddress = formatAddress(bound);
+  return { address, listenAddress, statusAddress, engine: engine.description };
 }
 
 function hostOf(config: TikvConfig): Host {

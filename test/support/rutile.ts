@@ -14,6 +14,7 @@ export interface Ready {
   readonly pd: string | null;
   readonly store: string | null;
   readonly status: string | null;
+  readonly listen: string | null;
   readonly data_dir: string;
   readonly engine: string | null;
 }

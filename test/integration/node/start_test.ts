@@ -44,8 +44,8 @@ test("port 0 everywhere: the ready file and the block tell what was chosen", asy
   const dir = tmpDir("start");
   const rutile = new Rutile(["start", "--data-dir", dir, ...ANY_PORTS]);
   const ready = await rutile.ready();
-  assert.equal(Object.keys(ready), ["pd", "store", "status", "data_dir", "engine"]);
-  for (const address of [ready.pd, ready.store, ready.status]) {
+  assert.equal(Object.keys(ready), ["pd", "store", "status", "listen", "data_dir", "engine"]);
+  for (const address of [ready.pd, ready.store, ready.status, ready.listen]) {
     assert.match(address as string, /^127\.0\.0\.1:[1-9]\d*$/);
   }
   assert.is(ready.data_dir, dir);

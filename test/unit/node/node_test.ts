@@ -141,7 +141,14 @@ test("metrics: same name is one metric, collectors run before a scrape", async (
 
 test("the ready file is whole JSON; a missing folder is an error that names it", () => {
   const file = join(tmpDir("ready"), "ready.json");
-  const info = { pd: "a:1", store: null, status: null, data_dir: "", engine: "memory" };
+  const info = {
+    pd: "a:1",
+    store: null,
+    status: null,
+    listen: null,
+    data_dir: "",
+    engine: "memory",
+  };
   writeReadyFile(file, info);
   assert.equal(JSON.parse(readFileSync(file, "utf8")), info);
   assert.throws(() => writeReadyFile("/nowhere/ready.json", info), /cannot write the ready file/);
