@@ -2,6 +2,7 @@
  * Debian's etcd as a peer, and h2load, which loads any gRPC server with one unary request. Not a
  * comparison of the two stores' other work: etcd keeps versions, a single member replicates nothing.
  */
+import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:http2";
 import { createServer } from "node:net";
@@ -52,45 +53,97 @@ export interface Etcd {
   stop(): Promise<void>;
 }
 
-/** Starts a single member on free ports, with its default settings, and waits until it serves. */
-export async function startEtcd(): Promise<Etcd> {
-  const directory = mkdtempSync(join(tmpdir(), "rutile-bench-etcd-"));
-  const [port, peer] = [await freePort(), await freePort()];
+interface Member {
+  readonly name: string;
+  readonly url: string;
+  readonly port: number;
+  readonly peerUrl: string;
+  readonly process: ChildProcess;
+}
+
+/** Core to run on, or undefined for any. */
+function startMember(
+  index: number,
+  addresses: readonly { readonly port: number; readonly peer: number }[],
+  directory: string,
+  core: string | undefined,
+): Member {
+  const peerUrlOf = (peer: number): string => `http://127.0.0.1:${peer}`;
+  const cluster = addresses.map(({ peer }, i) => `m${i}=${peerUrlOf(peer)}`).join(",");
+  const { port, peer } = addresses[index] as { port: number; peer: number };
   const url = `http://127.0.0.1:${port}`;
-  const peerUrl = `http://127.0.0.1:${peer}`;
+  const peerUrl = peerUrlOf(peer);
   const flags = [
-    ["--data-dir", join(directory, "data")],
+    ["--name", `m${index}`],
+    ["--data-dir", join(directory, `m${index}`)],
     ["--listen-client-urls", url],
     ["--advertise-client-urls", url],
     ["--listen-peer-urls", peerUrl],
     ["--initial-advertise-peer-urls", peerUrl],
-    ["--initial-cluster", `default=${peerUrl}`],
+    ["--initial-cluster", cluster],
     ["--logger", "zap"],
     ["--log-level", "fatal"],
   ];
-  const etcd = pinned(SERVER_CORE, "etcd", flags.flat(), {}, "ignore");
-  etcd.stdout?.resume();
+  const process = pinned(core, "etcd", flags.flat(), {}, "ignore");
+  process.stdout?.resume();
+  return { name: `m${index}`, url, port, peerUrl, process };
+}
+
+const isServing = ({ url }: Member): Promise<boolean> =>
+  fetch(`${url}/health`).then(
+    (response) => response.ok,
+    () => false,
+  );
+
+const metricsOf = async ({ url }: Member): Promise<string> =>
+  (await fetch(`${url}/metrics`)).text();
+
+async function usageOfMember(member: Member): Promise<Usage> {
+  const text = await metricsOf(member);
+  const syncs = /^etcd_disk_wal_fsync_duration_seconds_count (\d+)/m.exec(text)?.[1];
+  return { ...usageOf(member.process.pid), syncs: Number(syncs ?? 0) };
+}
+
+/**
+ * Starts members on free ports, with default settings, and waits until all serve. A single one runs
+ * on the servers' core; several run anywhere, as the stores that they are compared with. `port` is
+ * the leader's.
+ */
+export async function startEtcd(members = 1): Promise<Etcd> {
+  const directory = mkdtempSync(join(tmpdir(), "rutile-bench-etcd-"));
+  const addresses: { port: number; peer: number }[] = [];
+  for (let i = 0; i < members; i++) {
+    addresses.push({ port: await freePort(), peer: await freePort() });
+  }
+  const core = members === 1 ? SERVER_CORE : undefined;
+  const all = addresses.map((_, index) => startMember(index, addresses, directory, core));
   const stop = async (): Promise<void> => {
-    const ended = new Promise((resolve) => etcd.once("exit", resolve));
-    etcd.kill();
-    await ended;
+    const ended = all.map(({ process }) => new Promise((resolve) => process.once("exit", resolve)));
+    for (const { process } of all) process.kill();
+    await Promise.all(ended);
     rmSync(directory, { recursive: true, force: true });
   };
-  const isServing = (): Promise<boolean> =>
-    fetch(`${url}/health`).then(
-      (response) => response.ok,
-      () => false,
-    );
-  await within(20_000, "etcd to serve", isServing).catch(async (error: unknown) => {
+  const serves = async (): Promise<boolean> =>
+    (await Promise.all(all.map(isServing))).every(Boolean);
+  const leader = async (): Promise<Member | undefined> => {
+    const texts = await Promise.all(all.map(metricsOf));
+    return all[texts.findIndex((text) => /^etcd_server_is_leader 1$/m.test(text))];
+  };
+  try {
+    await within(20_000, "etcd to serve", serves);
+    await within(20_000, "etcd to have a leader", async () => (await leader()) !== undefined);
+  } catch (error) {
     await stop();
     throw error;
-  });
-  const stats = async (): Promise<Usage> => {
-    const text = await (await fetch(`${url}/metrics`)).text();
-    const syncs = /^etcd_disk_wal_fsync_duration_seconds_count (\d+)/m.exec(text)?.[1];
-    return { ...usageOf(etcd.pid), syncs: Number(syncs ?? 0) };
-  };
-  return { port, stats, stop };
+  }
+  const stats = async (): Promise<Usage> => sumOf(await Promise.all(all.map(usageOfMember)));
+  return { port: ((await leader()) as Member).port, stats, stop };
+}
+
+/** Returns what several servers used together. */
+export function sumOf(usages: readonly Usage[]): Usage {
+  const sum = (field: keyof Usage): number => usages.reduce((total, one) => total + one[field], 0);
+  return { cpuUs: sum("cpuUs"), rss: sum("rss"), syncs: sum("syncs") };
 }
 
 /** A unary call whose request never changes. */
@@ -133,18 +186,20 @@ export function callOnce({ port, path, body }: UnaryCall): Promise<Buffer> {
 export interface UnaryLoad extends UnaryCall {
   readonly inFlight: number;
   readonly connections: number;
+  /** Core of the loader; "any" for none in particular. */
+  readonly core?: string;
 }
 
 /** Keeps `inFlight` calls open for some seconds. */
 export async function h2load(
   { mode }: BenchContext,
-  { port, path, body, inFlight, connections }: UnaryLoad,
+  { port, path, body, inFlight, connections, core = LOADER_CORE }: UnaryLoad,
 ): Promise<{ perSecond: number; requests: number }> {
   const directory = mkdtempSync(join(tmpdir(), "rutile-bench-h2load-"));
   try {
     const file = join(directory, "body.bin");
     writeFileSync(file, framed(body));
-    const text = await outputOf(LOADER_CORE, "h2load", [
+    const text = await outputOf(core === "any" ? undefined : core, "h2load", [
       ...["-c", String(connections), "-m", String(inFlight / connections)],
       ...(mode === "smoke" ? ["-n", String(inFlight)] : ["-D", "4"]),
       ...Object.entries(GRPC_HEADERS).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),

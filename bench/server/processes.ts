@@ -18,17 +18,18 @@ function script(name: string): string {
   return fileURLToPath(new URL(`./process/${name}.js`, import.meta.url));
 }
 
-/** Starts a command on a core; without taskset, anywhere. */
+/** Starts a command on a core; with none given, or without taskset, anywhere. */
 export function pinned(
-  core: string,
+  core: string | undefined,
   command: string,
   args: readonly string[],
   env = {},
   errors: "inherit" | "ignore" = "inherit",
 ): ChildProcess {
-  const [program, list] = hasTaskset
-    ? ["taskset", ["-c", core, command, ...args]]
-    : [command, [...args]];
+  const [program, list] =
+    hasTaskset && core !== undefined
+      ? ["taskset", ["-c", core, command, ...args]]
+      : [command, [...args]];
   return spawn(program, list, {
     stdio: ["pipe", "pipe", errors],
     env: { ...process.env, ...env },
@@ -103,7 +104,11 @@ export function usageOf(pid: number | undefined): { cpuUs: number; rss: number }
 }
 
 /** Collects what a command prints until it ends. */
-export function outputOf(core: string, command: string, args: readonly string[]): Promise<string> {
+export function outputOf(
+  core: string | undefined,
+  command: string,
+  args: readonly string[],
+): Promise<string> {
   const child = pinned(core, command, args);
   let text = "";
   child.stdout?.on("data", (chunk: Buffer) => {
@@ -160,10 +165,13 @@ export async function startEchoProcess(responses: number): Promise<StoreProcess>
   return { child, address: { port, ...none, peerId: "0", storeId: "0" } };
 }
 
-/** Runs one load to its end. */
-export async function runLoad(job: LoadJob): Promise<LoadResult> {
+/** Runs one load to its end, on the loader's core unless told otherwise. */
+export async function runLoad(
+  job: LoadJob,
+  core: string | undefined = LOADER_CORE,
+): Promise<LoadResult> {
   const args = [script("load"), JSON.stringify(job)];
-  const child = new Child(pinned(LOADER_CORE, process.execPath, args));
+  const child = new Child(pinned(core, process.execPath, args));
   const result = await child.read<LoadResult>();
   await child.stop();
   return result;
