@@ -22,3 +22,4 @@ export {
 } from "#pb/wire.js";
 export * from "./services.js";
 export * from "./u64.js";
+export * from "./wire_reader.js";

@@ -141,6 +141,11 @@ function snapshotOf(snapshot: eraftpb.ISnapshot): Snapshot {
   };
 }
 
+/** Returns the snapshot, or undefined if a number is too large; bytes are shared. */
+export function snapshotFromWire(snapshot: eraftpb.Snapshot): Snapshot | undefined {
+  return decoded(() => snapshotOf(snapshot));
+}
+
 /** Returns the message as a wire object; bytes are shared. */
 export function messageToWire(message: Message): eraftpb.IMessage {
   return {

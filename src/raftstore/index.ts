@@ -1,6 +1,9 @@
 export type * from "./commands.js";
 export { type DiskUsage, realStatFs, type StatFs } from "./disk.js";
 export { type EnginePort, enginePort } from "./engine_port.js";
+export { MessageCodec } from "./message_codec.js";
+export type { Frame, FrameLimits } from "./message_encode.js";
+export { type DecodedFrame, decodeRaftMessage, encodeRaftMessage } from "./message_wire.js";
 export type * from "./messages.js";
 export {
   RAFTSTORE_DEFAULTS,
