@@ -44,6 +44,11 @@ export class ContextJudge {
   #endPtr = 0;
   #boundsNext = 0;
 
+  /** A region of this turn; undefined when no context is hot. */
+  get view(): RegionView | undefined {
+    return this.#view;
+  }
+
   constructor(arena: Arena, storage: Storage) {
     this.#arena = arena;
     this.#batch = storage.batch;

@@ -59,7 +59,7 @@ import {
   WRITE_ROW_BYTES,
   writeBatchBuild,
 } from "../kernel/index.js";
-import { API_VERSION, type Reply } from "../storage/index.js";
+import { API_VERSION, type RegionView, type Reply } from "../storage/index.js";
 import { ACK_STRIDE, type AckBatch, ackWhenWritten } from "./batch_acks.js";
 import { BatchAnswers } from "./batch_answers.js";
 import { ContextJudge } from "./batch_contexts.js";
@@ -256,7 +256,12 @@ export class TurnRunner {
       const out = arena.output.next;
       const done = writeBatchBuild(kernels, rows, count - from, prefix, out, arena.output.end);
       assert(done > 0, "the output is larger than any entry");
-      writes.push(storage.batch.writeBytes(arena.u8.subarray(out, arena.outEnd)));
+      writes.push(
+        storage.batch.writeBytes(
+          this.#judge.view as RegionView,
+          arena.u8.subarray(out, arena.outEnd),
+        ),
+      );
       from += done;
     }
     const rows = this.#ackRows(layout);

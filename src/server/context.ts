@@ -11,6 +11,8 @@ const NO_CONTEXT: RequestContext = {
   term: 0n,
   apiVersion: 0,
   keyspaceId: 0,
+  replicaRead: false,
+  staleRead: false,
 };
 
 /** Returns the fields that storage checks; a missing message reads as zeros. */
@@ -26,6 +28,8 @@ export function requestContext(context: kvrpcpb.Context | null): RequestContext 
     term: toBigInt(context.term),
     apiVersion: context.apiVersion,
     keyspaceId: context.keyspaceId ?? 0,
+    replicaRead: context.replicaRead,
+    staleRead: context.staleRead,
   };
 }
 

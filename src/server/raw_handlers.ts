@@ -3,9 +3,12 @@
  * BatchCommands share them. Not hot: plain RawGet, RawPut and RawDelete of a batch do not come here.
  */
 import { fromBigInt, type kvrpcpb, toBigInt } from "../pb/index.js";
-import type { KvPair, RawPair, Reply, Storage, StorageError } from "../storage/index.js";
+import type { KvPair, RawPair, ReadReply, Reply, Storage, StorageError } from "../storage/index.js";
 import { requestContext } from "./context.js";
 import { errorPairs, regionErrorToProto } from "./error_map.js";
+
+/** A response, now or once the log has confirmed the read. */
+type Answer<R> = R | Promise<R>;
 
 /** Returns the fields by which a response with `error: string` reports a failure. */
 function failure(error: StorageError): Pick<kvrpcpb.IRawPutResponse, "regionError" | "error"> {
@@ -25,23 +28,39 @@ function scanned(reply: Reply<KvPair[]>): kvrpcpb.IRawScanResponse {
     : { kvs: errorPairs(reply.error.message) };
 }
 
-/** `value` and `not_found` tell an empty value from a missing key. */
-export function rawGet(storage: Storage, request: kvrpcpb.RawGetRequest): kvrpcpb.IRawGetResponse {
-  const reply = storage.raw.get(requestContext(request.context), request.cf, request.key);
+/** Returns `convert(reply)`, now if the reply is there now. */
+function answered<T, R>(reply: ReadReply<T>, convert: (reply: Reply<T>) => R): R | Promise<R> {
+  return reply instanceof Promise ? reply.then(convert) : convert(reply);
+}
+
+function got(reply: Reply<Uint8Array | undefined>): kvrpcpb.IRawGetResponse {
   if (!reply.ok) return failure(reply.error);
   return reply.value === undefined ? { notFound: true } : { value: reply.value };
+}
+
+/** `value` and `not_found` tell an empty value from a missing key. */
+export function rawGet(
+  storage: Storage,
+  request: kvrpcpb.RawGetRequest,
+): Answer<kvrpcpb.IRawGetResponse> {
+  const { context, cf, key } = request;
+  return answered(storage.raw.get(requestContext(context), cf, key), got);
+}
+
+function gotPairs(reply: Reply<KvPair[]>): kvrpcpb.IRawBatchGetResponse {
+  if (reply.ok) return { pairs: reply.value };
+  return reply.error.type === "region"
+    ? { regionError: regionErrorToProto(reply.error.error) }
+    : { pairs: errorPairs(reply.error.message) };
 }
 
 /** Missing keys are left out. */
 export function rawBatchGet(
   storage: Storage,
   request: kvrpcpb.RawBatchGetRequest,
-): kvrpcpb.IRawBatchGetResponse {
-  const reply = storage.raw.batchGet(requestContext(request.context), request.cf, request.keys);
-  if (reply.ok) return { pairs: reply.value };
-  return reply.error.type === "region"
-    ? { regionError: regionErrorToProto(reply.error.error) }
-    : { pairs: errorPairs(reply.error.message) };
+): Answer<kvrpcpb.IRawBatchGetResponse> {
+  const { context, cf, keys } = request;
+  return answered(storage.raw.batchGet(requestContext(context), cf, keys), gotPairs);
 }
 
 export async function rawPut(
@@ -113,13 +132,17 @@ export async function rawBatchScan(
   return scanned(await storage.raw.batchScan(context, cf, ranges, eachLimit, options));
 }
 
+function gotTtl(reply: Reply<bigint | undefined>): kvrpcpb.IRawGetKeyTTLResponse {
+  if (!reply.ok) return failure(reply.error);
+  return reply.value === undefined ? { notFound: true } : { ttl: fromBigInt(reply.value) };
+}
+
 export function rawGetKeyTtl(
   storage: Storage,
   request: kvrpcpb.RawGetKeyTTLRequest,
-): kvrpcpb.IRawGetKeyTTLResponse {
-  const reply = storage.raw.getKeyTtl(requestContext(request.context), request.cf, request.key);
-  if (!reply.ok) return failure(reply.error);
-  return reply.value === undefined ? { notFound: true } : { ttl: fromBigInt(reply.value) };
+): Answer<kvrpcpb.IRawGetKeyTTLResponse> {
+  const { context, cf, key } = request;
+  return answered(storage.raw.getKeyTtl(requestContext(context), cf, key), gotTtl);
 }
 
 /** A lost race answers `succeed: false` with the value that was found. */

@@ -1,6 +1,6 @@
 /** Constructors of storage errors, with TiKV's texts. */
 import { err } from "../base/index.js";
-import type { RegionError } from "../raftstore/index.js";
+import type { ReadDelegate, RegionError } from "../raftstore/index.js";
 import type { StorageError } from "./types.js";
 
 export type Failure = { readonly ok: false; readonly error: StorageError };
@@ -38,4 +38,23 @@ export function diskFullFailure(storeId: bigint): Failure {
     "leader diskUsage=AlreadyFull";
   const message = `store ids [${storeId}], errmsg ${reason}`;
   return regionFailure({ kind: "diskFull", message, storeIds: [storeId], reason });
+}
+
+/** Returns why a message did not reach its peer: its mailbox is full, or it is not here. */
+export function undelivered(why: "full" | "closed" | "notFound", regionId: bigint): RegionError {
+  if (why === "full") {
+    return { kind: "serverIsBusy", message: "", reason: "raftstore is busy", backoffMs: 0 };
+  }
+  return { kind: "regionNotFound", message: `region ${regionId} not found`, regionId };
+}
+
+/** A replica whose data is not whole cannot answer a stale read; clients then ask the leader. */
+export function dataIsNotReadyFailure({ region, peerId }: ReadDelegate): Failure {
+  return regionFailure({
+    kind: "dataIsNotReady",
+    message: `peer ${peerId} is not ready, safe_ts 0, region ${region.id}`,
+    regionId: region.id,
+    peerId,
+    safeTs: 0n,
+  });
 }

@@ -11,6 +11,10 @@ export class StorageMetrics {
   readonly tooBusy = new Map<RawCommand | "batch", number>();
   readonly keysRead = new Map<RawCommand | BatchCommand, number>();
   readonly ttlActions = new Map<TtlAction, number>();
+  /** Reads under the lease, and stale ones, that needed no confirmation. */
+  localReads = 0;
+  localStaleReads = 0;
+  readonly readIndexes = new Map<ReadIndexReason, number>();
   ttlProcessedRegions = 0;
   private readonly duration: Histogram;
   private readonly latchWait: Histogram;
@@ -40,6 +44,10 @@ export class StorageMetrics {
     }
   }
 
+  onReadIndex(reason: ReadIndexReason): void {
+    this.readIndexes.set(reason, (this.readIndexes.get(reason) ?? 0) + 1);
+  }
+
   onTooBusy(type: RawCommand | "batch"): void {
     this.tooBusy.set(type, (this.tooBusy.get(type) ?? 0) + 1);
   }
@@ -60,6 +68,9 @@ export class StorageMetrics {
     this.latchWait.observe(ms / 1000, { type });
   }
 }
+
+/** Why a read was not local; labels of tikv_raftstore_local_read_reject_total. */
+export type ReadIndexReason = "lease_expire" | "no_lease";
 
 /** Labels of tikv_ttl_checker_actions: rounds, batches of deletes, keys removed, kept, failures. */
 export type TtlAction = "finish" | "delete" | "removed" | "changed" | "error";
@@ -83,6 +94,25 @@ export function bindStorageMetrics(
   const tooBusy = byType("tikv_scheduler_too_busy_total", "Commands refused as too busy.");
   const keysRead = byType("tikv_scheduler_kv_command_key_read_total", "Keys read by commands.");
   const ttlActions = byType("tikv_ttl_checker_actions", "Actions of the TTL checker.");
+  const localReads = totalOf(
+    registry.counter({
+      name: "tikv_raftstore_local_read_executed_requests",
+      help: "Reads answered without asking the log.",
+    }),
+  );
+  const localStaleReads = totalOf(
+    registry.counter({
+      name: "tikv_raftstore_local_read_executed_stale_read_requests",
+      help: "Stale reads answered from what this replica has applied.",
+    }),
+  );
+  const rejected = totalOf(
+    registry.counter({
+      name: "tikv_raftstore_local_read_reject_total",
+      help: "Reads that needed the log's confirmation.",
+      labelNames: ["reason"],
+    }),
+  );
   const writingBytes = registry.gauge({
     name: "tikv_scheduler_writing_bytes",
     help: "Bytes of the writes under way.",
@@ -105,6 +135,9 @@ export function bindStorageMetrics(
     running.set(now.runningReads);
     ttlInterval.set(now.ttlPollIntervalMs);
     ttlRegions.set(metrics.ttlProcessedRegions);
+    localReads(metrics.localReads);
+    localStaleReads(metrics.localStaleReads);
+    for (const [reason, total] of metrics.readIndexes) rejected(total, { reason });
     for (const [type, total] of metrics.commands) commands(total, { type });
     for (const [type, total] of metrics.tooBusy) tooBusy(total, { type });
     for (const [type, total] of metrics.keysRead) keysRead(total, { type });

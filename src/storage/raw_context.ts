@@ -1,6 +1,6 @@
 /** What the raw commands share: the format of the data, the engine, the clock, the counters. */
 import type { Clock } from "../base/index.js";
-import { checkKeysInRegion, type Peer } from "../raftstore/index.js";
+import { checkKeysInRegion, type ReadDelegate } from "../raftstore/index.js";
 import {
   checkApiVersion,
   checkApiVersionRanges,
@@ -9,7 +9,7 @@ import {
   type UserRange,
 } from "../raw/index.js";
 import { type Failure, keyFailure, regionFailure } from "./errors.js";
-import type { KvEngine } from "./local_kv.js";
+import type { KvEngine } from "./kv_engine.js";
 import type { StorageMetrics } from "./metrics.js";
 import type { StorageOptions } from "./options.js";
 import type { RequestContext } from "./types.js";
@@ -52,7 +52,7 @@ export function rangeVersionFailure(
 }
 
 /** Checks that encoded keys lie in the peer's region. */
-export function keysFailure(keys: readonly Uint8Array[], peer: Peer): Failure | undefined {
+export function keysFailure(keys: readonly Uint8Array[], peer: ReadDelegate): Failure | undefined {
   const outside = checkKeysInRegion(keys, peer.region);
   return outside === undefined ? undefined : regionFailure(outside);
 }

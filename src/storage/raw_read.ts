@@ -1,12 +1,12 @@
 /**
- * Raw reads. Point reads answer in the turn of the request; scans and checksums are sliced
- * (read_pool.ts). Order of checks: API version, context, CF, keys.
+ * Raw reads. Point reads answer in the turn of the request unless the log has to confirm them;
+ * scans and checksums are sliced (read_pool.ts). Order of checks: API version, context, CF, keys.
  * Source: tikv src/storage/mod.rs raw_get … raw_checksum.
  */
 import { compareBytes, ok } from "../base/index.js";
 import { API_VERSION } from "../codec/index.js";
 import type { CfName } from "../engine/index.js";
-import { keyNotInRegion, type Peer } from "../raftstore/index.js";
+import { keyNotInRegion, type ReadDelegate } from "../raftstore/index.js";
 import {
   type Crc64Pairs,
   checkKeyRanges,
@@ -21,8 +21,8 @@ import {
   rawCf,
   type UserRange,
 } from "../raw/index.js";
-import { type Failure, keyFailure, regionFailure } from "./errors.js";
-import type { RegionSnapshot } from "./local_kv.js";
+import { keyFailure, regionFailure } from "./errors.js";
+import type { RegionSnapshot } from "./kv_engine.js";
 import {
   keysFailure,
   nowSeconds,
@@ -31,11 +31,18 @@ import {
   versionFailure,
 } from "./raw_context.js";
 import type { ReadPool, SlicedRead } from "./read_pool.js";
-import type { ChecksumResult, KvPair, RawScanOptions, Reply, RequestContext } from "./types.js";
+import type {
+  ChecksumResult,
+  KvPair,
+  RawScanOptions,
+  ReadReply,
+  Reply,
+  RequestContext,
+} from "./types.js";
 
 /** A checked point read: where to read and which encoded keys. */
 interface PointRead {
-  readonly peer: Peer;
+  readonly peer: ReadDelegate;
   readonly cf: CfName;
   readonly keys: readonly Uint8Array[];
 }
@@ -55,43 +62,45 @@ export class RawReads {
     private readonly crc64Pairs: Crc64Pairs,
   ) {}
 
-  get(ctx: RequestContext, cf: string, key: Uint8Array): Reply<Uint8Array | undefined> {
-    const read = this.point("raw_get", ctx, cf, [key]);
-    if (!read.ok) return read;
-    const stored = this.storedValues(read.value)[0];
-    const value =
-      stored === undefined
-        ? undefined
-        : this.deps.format.liveValue(stored, nowSeconds(this.deps.clock));
-    this.count("raw_get", read.value.peer, 1, key.length + (value?.length ?? 0));
-    return ok(value);
-  }
-
-  batchGet(ctx: RequestContext, cf: string, keys: readonly Uint8Array[]): Reply<KvPair[]> {
-    const read = this.point("raw_batch_get", ctx, cf, keys);
-    if (!read.ok) return read;
-    const now = nowSeconds(this.deps.clock);
-    const pairs: KvPair[] = [];
-    let bytes = 0;
-    this.storedValues(read.value).forEach((stored, i) => {
+  get(ctx: RequestContext, cf: string, key: Uint8Array): ReadReply<Uint8Array | undefined> {
+    const command = "raw_get";
+    return this.point(command, ctx, cf, [key], (read) => {
+      const stored = this.storedValues(read)[0];
+      const now = nowSeconds(this.deps.clock);
       const value = stored === undefined ? undefined : this.deps.format.liveValue(stored, now);
-      if (value === undefined) return;
-      const key = keys[i] as Uint8Array;
-      pairs.push({ key, value });
-      bytes += key.length + value.length;
+      this.count(command, read.peer, 1, key.length + (value?.length ?? 0));
+      return ok(value);
     });
-    this.count("raw_batch_get", read.value.peer, keys.length, bytes);
-    return ok(pairs);
   }
 
-  getKeyTtl(ctx: RequestContext, cf: string, key: Uint8Array): Reply<bigint | undefined> {
-    const read = this.point("raw_get_key_ttl", ctx, cf, [key]);
-    if (!read.ok) return read;
-    if (!this.deps.format.ttlEnabled) return keyFailure(GET_TTL_ON_NON_TTL_STORE);
-    const stored = this.storedValues(read.value)[0];
-    this.count("raw_get_key_ttl", read.value.peer, 1, key.length);
-    if (stored === undefined) return ok(undefined);
-    return ok(this.deps.format.remainingTtl(stored, nowSeconds(this.deps.clock)));
+  batchGet(ctx: RequestContext, cf: string, keys: readonly Uint8Array[]): ReadReply<KvPair[]> {
+    const command = "raw_batch_get";
+    return this.point(command, ctx, cf, keys, (read) => {
+      const now = nowSeconds(this.deps.clock);
+      const pairs: KvPair[] = [];
+      let bytes = 0;
+      this.storedValues(read).forEach((stored, i) => {
+        const value = stored === undefined ? undefined : this.deps.format.liveValue(stored, now);
+        if (value === undefined) return;
+        const key = keys[i] as Uint8Array;
+        pairs.push({ key, value });
+        bytes += key.length + value.length;
+      });
+      this.count(command, read.peer, keys.length, bytes);
+      return ok(pairs);
+    });
+  }
+
+  getKeyTtl(ctx: RequestContext, cf: string, key: Uint8Array): ReadReply<bigint | undefined> {
+    const command = "raw_get_key_ttl";
+    return this.point(command, ctx, cf, [key], (read) => {
+      const { format, clock } = this.deps;
+      if (!format.ttlEnabled) return keyFailure(GET_TTL_ON_NON_TTL_STORE);
+      const stored = this.storedValues(read)[0];
+      this.count(command, read.peer, 1, key.length);
+      if (stored === undefined) return ok(undefined);
+      return ok(format.remainingTtl(stored, nowSeconds(clock)));
+    });
   }
 
   scan(ctx: RequestContext, cf: string, options: RawScanOptions): Promise<Reply<KvPair[]>> {
@@ -127,56 +136,55 @@ export class RawReads {
     const refused = rangeVersionFailure(deps, ctx, command, ranges);
     if (refused !== undefined) return refused;
     const started = deps.clock.monotonicMs();
-    const reply = await this.pool.run<ChecksumResult>(() => {
-      const opened = this.open(
+    const reply = await this.pool.run<ChecksumResult>(() =>
+      this.open(
         ctx,
         "",
         ranges.map((range) => this.forward(range)),
-      );
-      if (!opened.ok) return opened;
-      const { snapshot, cf } = opened.value;
-      const now = nowSeconds(deps.clock);
-      const sum = new RawChecksum(
-        deps.format,
-        snapshot,
-        cf,
-        opened.value.ranges,
-        now,
-        this.crc64Pairs,
-      );
-      return ok({
-        bytes: 0,
-        step: (items: number, bytes: number) => sum.step(items, bytes),
-        result: () => {
-          this.count(command, snapshot.peer, sum.totalKvs, sum.totalBytes);
-          const { checksum, totalKvs, totalBytes } = sum;
-          return { checksum, totalKvs: BigInt(totalKvs), totalBytes: BigInt(totalBytes) };
-        },
-        close: () => {
-          sum.close();
-          snapshot.close();
-        },
-      });
-    });
+        (open) => ok(this.checksumRead(command, open)),
+      ),
+    );
     return this.timed(command, started, reply);
   }
 
-  private point(
+  private checksumRead(command: RawCommand, open: OpenScan): SlicedRead<ChecksumResult> {
+    const { format, clock } = this.deps;
+    const { snapshot, cf, ranges } = open;
+    const now = nowSeconds(clock);
+    const sum = new RawChecksum(format, snapshot, cf, ranges, now, this.crc64Pairs);
+    return {
+      bytes: 0,
+      step: (items: number, bytes: number) => sum.step(items, bytes),
+      result: () => {
+        this.count(command, snapshot.peer, sum.totalKvs, sum.totalBytes);
+        const { checksum, totalKvs, totalBytes } = sum;
+        return { checksum, totalKvs: BigInt(totalKvs), totalBytes: BigInt(totalBytes) };
+      },
+      close: () => {
+        sum.close();
+        snapshot.close();
+      },
+    };
+  }
+
+  /** Makes the checks of a point read and calls `use` when it may read. */
+  private point<T>(
     command: RawCommand,
     ctx: RequestContext,
     cfText: string,
     userKeys: readonly Uint8Array[],
-  ): Reply<PointRead> {
+    use: (read: PointRead) => Reply<T>,
+  ): ReadReply<T> {
     const { deps } = this;
     deps.metrics.onCommand(command);
     const refused = versionFailure(deps, ctx, command, userKeys);
     if (refused !== undefined) return refused;
-    const peer = deps.kv.check(ctx);
-    if (!peer.ok) return peer;
-    const cf = rawCf(cfText, deps.options.apiVersion);
-    if ("error" in cf) return keyFailure(cf.error);
-    const keys = userKeys.map(deps.format.encodeKey);
-    return keysFailure(keys, peer.value) ?? ok({ peer: peer.value, cf: cf.cf, keys });
+    return deps.kv.read(ctx, (peer) => {
+      const cf = rawCf(cfText, deps.options.apiVersion);
+      if ("error" in cf) return keyFailure(cf.error);
+      const keys = userKeys.map(deps.format.encodeKey);
+      return keysFailure(keys, peer) ?? use({ peer, cf: cf.cf, keys });
+    });
   }
 
   private storedValues({ peer, cf, keys }: PointRead): (Uint8Array | undefined)[] {
@@ -208,13 +216,13 @@ export class RawReads {
         const whole = { startKey: range.startKey, endKey: endOfRange(ranges, i) };
         return reverse ? this.backward(whole) : this.forward(whole);
       });
-      const opened = this.open(ctx, cf, bounds);
-      if (!opened.ok) return opened;
-      if (command === "raw_batch_scan" && !checkKeyRanges(ranges, reverse)) {
-        opened.value.snapshot.close();
+      return this.open<KvPair[]>(ctx, cf, bounds, (open) => {
+        if (command !== "raw_batch_scan" || checkKeyRanges(ranges, reverse)) {
+          return ok(new ScanRead(this, command, open, options));
+        }
+        open.snapshot.close();
         return keyFailure(INVALID_KEY_RANGES);
-      }
-      return ok(new ScanRead(this, command, opened.value, options));
+      });
     });
     return this.timed(command, started, reply);
   }
@@ -237,25 +245,26 @@ export class RawReads {
       : { lower, upper: seek, seek };
   }
 
-  /** Checks what has to hold when a sliced read starts, and takes its snapshot. */
-  private open(
+  /** Makes the checks of a sliced read and opens it on a snapshot of the moment it may read. */
+  private open<T>(
     ctx: RequestContext,
     cfText: string,
     ranges: readonly ScanRange[],
-  ): { readonly ok: true; readonly value: OpenScan } | Failure {
-    const { deps } = this;
-    const peer = deps.kv.check(ctx);
-    if (!peer.ok) return peer;
-    const cf = rawCf(cfText, deps.options.apiVersion);
-    if ("error" in cf) return keyFailure(cf.error);
-    const { region } = peer.value;
-    for (const { seek } of ranges) {
-      const inside =
-        compareBytes(seek, region.startKey) >= 0 &&
-        (region.endKey.length === 0 || compareBytes(seek, region.endKey) <= 0);
-      if (!inside) return regionFailure(keyNotInRegion(seek, region));
-    }
-    return ok({ snapshot: deps.kv.snapshot(peer.value), cf: cf.cf, ranges });
+    start: (open: OpenScan) => Reply<SlicedRead<T>>,
+  ): ReadReply<SlicedRead<T>> {
+    const { kv, options } = this.deps;
+    return kv.read(ctx, (peer) => {
+      const cf = rawCf(cfText, options.apiVersion);
+      if ("error" in cf) return keyFailure(cf.error);
+      const { region } = peer;
+      for (const { seek } of ranges) {
+        const inside =
+          compareBytes(seek, region.startKey) >= 0 &&
+          (region.endKey.length === 0 || compareBytes(seek, region.endKey) <= 0);
+        if (!inside) return regionFailure(keyNotInRegion(seek, region));
+      }
+      return start({ snapshot: kv.snapshot(peer), cf: cf.cf, ranges });
+    });
   }
 
   /** @internal Opens the scan of one range; used by ScanRead. */
@@ -273,7 +282,7 @@ export class RawReads {
   }
 
   /** @internal Counts keys and bytes read; used by ScanRead. */
-  count(command: RawCommand, peer: Peer, keys: number, bytes: number): void {
+  count(command: RawCommand, peer: ReadDelegate, keys: number, bytes: number): void {
     peer.onRead(keys, bytes);
     this.deps.metrics.onKeysRead(command, keys);
   }

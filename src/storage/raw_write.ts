@@ -6,7 +6,7 @@
 import { ok } from "../base/index.js";
 import { dataEndKey, dataKey, keyAppendTs } from "../codec/index.js";
 import type { CfName, WriteBatch } from "../engine/index.js";
-import type { Peer } from "../raftstore/index.js";
+import type { ReadDelegate, RequestHeader } from "../raftstore/index.js";
 import {
   checkKeySize,
   decideCas,
@@ -18,8 +18,8 @@ import {
 } from "../raw/index.js";
 import type { CausalTs } from "./causal_ts.js";
 import { keyFailure } from "./errors.js";
+import { checkRangeInRegion } from "./kv_engine.js";
 import type { LatchQueue } from "./latches.js";
-import { checkRangeInRegion } from "./local_kv.js";
 import {
   keysFailure,
   nowSeconds,
@@ -27,7 +27,7 @@ import {
   rangeVersionFailure,
   versionFailure,
 } from "./raw_context.js";
-import type { RawPair, Reply, RequestContext } from "./types.js";
+import type { RawPair, ReadReply, Reply, RequestContext } from "./types.js";
 
 /** One change of an encoded key; `value` undefined = delete. */
 interface Change {
@@ -116,7 +116,7 @@ export class RawWrites {
     if (outside !== undefined) return outside;
     const batch = deps.kv.newBatch();
     batch.deleteRange(cf.cf, dataKey(start), dataEndKey(end));
-    return this.timed(command, () => deps.kv.write(peer.value, batch, { frees: true }));
+    return this.timed(command, () => deps.kv.write(peer.value, ctx, batch, { frees: true }));
   }
 
   compareAndSwap(
@@ -138,25 +138,34 @@ export class RawWrites {
     }
     const { format, clock } = this.deps;
     const [encoded] = checked.value.keys as [Uint8Array];
-    const { cf: cfName } = checked.value;
     return this.latched(command, checked.value.keys, async () => {
-      const peer = this.checkPlace(ctx, checked.value.keys);
-      if (!peer.ok) return peer;
       const now = nowSeconds(clock);
-      const decision = decideCas(
-        format,
-        this.readStored(peer.value, cfName, encoded),
-        request,
-        now,
-      );
+      const read = await this.readForCas(ctx, checked.value);
+      if (!read.ok) return read;
+      const decision = decideCas(format, read.value.stored, request, now);
       const { swapped, previous, write } = decision;
       if (write !== "none") {
         const value =
           write === "put" ? format.encodeValue(request.value, request.ttl, now) : undefined;
-        const written = await this.write(ctx, checked.value, () => [{ key: encoded, value }]);
+        // The term of the read: another leader since then may have written the key.
+        const header = { ...ctx, term: read.value.term };
+        const written = await this.write(header, checked.value, () => [{ key: encoded, value }]);
         if (!written.ok) return written;
       }
       return ok({ swapped, previous });
+    });
+  }
+
+  /** Reads the one key of a CAS on the leader, with the term in which it was read. */
+  private readForCas(
+    ctx: RequestContext,
+    { cf, keys }: CheckedWrite,
+  ): ReadReply<{ readonly stored: Uint8Array | undefined; readonly term: bigint }> {
+    return this.deps.kv.read({ ...ctx, replicaRead: false, staleRead: false }, (peer) => {
+      const outside = keysFailure(keys, peer);
+      if (outside !== undefined) return outside;
+      const stored = this.readStored(peer, cf, keys[0] as Uint8Array);
+      return ok({ stored, term: peer.term });
     });
   }
 
@@ -206,7 +215,7 @@ export class RawWrites {
 
   /** Checks context and keys and submits the changes in one turn. */
   private async write(
-    ctx: RequestContext,
+    header: RequestHeader,
     { cf, keys }: CheckedWrite,
     changes: () => Change[],
   ): Promise<Reply<void>> {
@@ -216,21 +225,21 @@ export class RawWrites {
       if (!taken.ok) return taken;
       ts = taken.value;
     }
-    const peer = this.checkPlace(ctx, keys);
+    const peer = this.checkPlace(header, keys);
     if (!peer.ok) return peer;
     const batch = this.deps.kv.newBatch();
     const list = changes();
     for (const change of list) addChange(batch, cf, change, ts);
     const frees = list.every((change) => change.value === undefined);
-    return this.deps.kv.write(peer.value, batch, { frees });
+    return this.deps.kv.write(peer.value, header, batch, { frees });
   }
 
-  private checkPlace(ctx: RequestContext, keys: readonly Uint8Array[]): Reply<Peer> {
-    const peer = this.deps.kv.check(ctx);
+  private checkPlace(header: RequestHeader, keys: readonly Uint8Array[]): Reply<ReadDelegate> {
+    const peer = this.deps.kv.check(header);
     return peer.ok ? (keysFailure(keys, peer.value) ?? peer) : peer;
   }
 
-  private readStored(peer: Peer, cf: CfName, key: Uint8Array): Uint8Array | undefined {
+  private readStored(peer: ReadDelegate, cf: CfName, key: Uint8Array): Uint8Array | undefined {
     const { format, kv } = this.deps;
     if (!format.versioned) return kv.latest().get(cf, key);
     const snapshot = kv.snapshot(peer);

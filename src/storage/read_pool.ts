@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../base/index.js";
 import { busyFailure, type Failure, keyFailure } from "./errors.js";
+import type { ReadReply, Reply } from "./types.js";
 
 /** A read that advances in steps. It is opened when it gets its first slice. */
 export interface SlicedRead<T> {
@@ -21,9 +22,8 @@ export interface SlicedRead<T> {
   close(): void;
 }
 
-/** A result, or why there is none: the checks are made again when a read leaves the queue. */
-export type ReadReply<T> = { readonly ok: true; readonly value: T } | Failure;
-export type OpenRead<T> = () => { readonly ok: true; readonly value: SlicedRead<T> } | Failure;
+/** Opens a read, or says why not: it is asked when the read has left the queue. */
+export type OpenRead<T> = () => ReadReply<SlicedRead<T>>;
 
 export interface ReadPoolOptions {
   readonly activeMax: number;
@@ -40,19 +40,21 @@ const TURN_STEPS_MAX = 16;
 
 interface Active {
   readonly read: SlicedRead<unknown>;
-  readonly resolve: (reply: ReadReply<unknown>) => void;
+  readonly resolve: (reply: Reply<unknown>) => void;
   readonly reject: (error: unknown) => void;
 }
 
 interface Waiting {
   readonly open: OpenRead<unknown>;
-  readonly resolve: (reply: ReadReply<unknown>) => void;
+  readonly resolve: (reply: Reply<unknown>) => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class ReadPool {
   private readonly active: Active[] = [];
   private readonly waiting: Waiting[] = [];
+  /** Reads that have left the queue and wait for the log's confirmation. */
+  private opening = 0;
   private turnMs = 0;
   private turnSteps = 0;
   private turnEnds = false;
@@ -66,18 +68,18 @@ export class ReadPool {
 
   /** Reads that are under way or wait. */
   get running(): number {
-    return this.active.length + this.waiting.length;
+    return this.active.length + this.opening + this.waiting.length;
   }
 
   /** Runs a read. Resolves with its result, or with the failure of `open`, or ServerIsBusy. */
-  run<T>(open: OpenRead<T>): Promise<ReadReply<T>> {
+  run<T>(open: OpenRead<T>): Promise<Reply<T>> {
     if (this.closed || this.waiting.length >= this.options.tasksMax) {
       return Promise.resolve(busyFailure());
     }
-    return new Promise<ReadReply<T>>((resolve, reject) => {
+    return new Promise<Reply<T>>((resolve, reject) => {
       this.waiting.push({
         open: open as OpenRead<unknown>,
-        resolve: resolve as (reply: ReadReply<unknown>) => void,
+        resolve: resolve as (reply: Reply<unknown>) => void,
         reject,
       });
       // Only a read that is alone starts inside the caller's turn: it may hold the arena, which
@@ -91,7 +93,8 @@ export class ReadPool {
   async stop(): Promise<void> {
     this.closed = true;
     for (const { resolve } of this.waiting.splice(0)) resolve(busyFailure());
-    while (this.active.length > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.active.length + this.opening > 0)
+      await new Promise<void>((resolve) => setImmediate(resolve));
   }
 
   /** Spends what is left of this turn's budget, one slice per read in rotation. */
@@ -108,20 +111,39 @@ export class ReadPool {
   }
 
   private admit(): void {
-    while (this.active.length < this.options.activeMax) {
+    while (this.active.length + this.opening < this.options.activeMax) {
       const task = this.waiting.shift();
       if (task === undefined) return;
       try {
         const opened = task.open();
-        if (opened.ok) {
-          this.active.push({ read: opened.value, resolve: task.resolve, reject: task.reject });
-        } else {
-          task.resolve(opened);
-        }
+        if (opened instanceof Promise) this.awaitOpen(task, opened);
+        else this.activate(task, opened);
       } catch (error) {
         task.reject(error);
       }
     }
+  }
+
+  private activate(task: Waiting, opened: Reply<SlicedRead<unknown>>): void {
+    if (opened.ok) {
+      this.active.push({ read: opened.value, resolve: task.resolve, reject: task.reject });
+    } else {
+      task.resolve(opened);
+    }
+  }
+
+  /** A read that is being confirmed holds its place; its snapshot is there when it is. */
+  private awaitOpen(task: Waiting, opened: Promise<Reply<SlicedRead<unknown>>>): void {
+    this.opening++;
+    const settle = (then: () => void): void => {
+      this.opening--;
+      then();
+      this.scheduleTurn();
+    };
+    opened.then(
+      (reply) => settle(() => this.activate(task, reply)),
+      (error: unknown) => settle(() => task.reject(error)),
+    );
   }
 
   /** Runs one step. Returns whether the read is over. */
@@ -129,7 +151,7 @@ export class ReadPool {
     const { read, resolve, reject } = task;
     const started = this.clock.monotonicMs();
     const before = read.bytes;
-    let reply: ReadReply<unknown> | undefined;
+    let reply: Reply<unknown> | undefined;
     try {
       const finished = read.step(STEP_ITEMS, STEP_BYTES);
       this.heldBytes += read.bytes - before;

@@ -15,8 +15,9 @@ import {
   regionMeta,
   type StatFs,
 } from "../raftstore/index.js";
+import { LocalRouter } from "./local_router.js";
 import type { StorageOptions } from "./options.js";
-import { LocalStorage } from "./storage.js";
+import { RaftStorage } from "./storage.js";
 import type { Storage } from "./types.js";
 
 export interface StartOptions {
@@ -69,9 +70,12 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
     { ...deps, statFs: deps.statFs ?? realStatFs },
   );
   const { engine, pd, clock, logger, metrics, kernels } = deps;
-  const storage = new LocalStorage(options.storage, {
+  const storage = new RaftStorage(options.storage, {
     engine,
-    store,
+    router: new LocalRouter(store, engine, (error) => {
+      logger.error("a write failed", {}, error);
+    }),
+    disk: store.disk,
     pd,
     clock,
     logger,

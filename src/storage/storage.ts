@@ -2,31 +2,34 @@
  * The facade that every RPC uses: raw commands with their checks, the batch path, and what acts on
  * the whole store. Not here: gRPC (server/), regions (raftstore/), formats (raw/).
  */
-import { assert, type Clock, idToNumber, type MetricsRegistry, ok } from "../base/index.js";
+import { assert, type Clock, type MetricsRegistry, ok } from "../base/index.js";
 import { dataKey, keyFromRaw } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName, Engine } from "../engine/index.js";
 import { CF_PREFIX, representationCount } from "../engine/index.js";
 import type { Kernels } from "../kernel/index.js";
-import type { PdPort, Peer, Store } from "../raftstore/index.js";
+import type { PdPort, RegionRouter } from "../raftstore/index.js";
 import { rawFormat } from "../raw/index.js";
 import { CausalTs } from "./causal_ts.js";
 import { checksumWith } from "./checksum.js";
 import { closingFailure, keyFailure } from "./errors.js";
 import { WriteQuota } from "./flow_control.js";
 import { LatchQueue } from "./latches.js";
-import { LocalKv } from "./local_kv.js";
 import { bindStorageMetrics, StorageMetrics } from "./metrics.js";
 import type { StorageOptions } from "./options.js";
+import { RaftKv } from "./raft_kv.js";
 import { nowSeconds, type RawDeps } from "./raw_context.js";
 import { RawReads } from "./raw_read.js";
 import { RawWrites } from "./raw_write.js";
 import { ReadPool } from "./read_pool.js";
+import { RegionViews } from "./region_views.js";
 import { TtlChecker } from "./ttl_checker.js";
 import type { ApiVersion, BatchPath, RawStorage, RegionView, Reply, Storage } from "./types.js";
 
 export interface StorageDeps {
   readonly engine: Engine;
-  readonly store: Store;
+  readonly router: RegionRouter;
+  /** Whether writes have to be refused for want of space. */
+  readonly disk: { refuses(frees: boolean): boolean };
   readonly pd: PdPort;
   readonly clock: Clock;
   readonly metrics: MetricsRegistry;
@@ -61,33 +64,33 @@ function rawStorage(reads: RawReads, writes: RawWrites): RawStorage {
 }
 
 /** The storage of one store. */
-export class LocalStorage implements Storage, BatchPath {
+export class RaftStorage implements Storage, BatchPath {
   readonly raw: RawStorage;
   readonly apiVersion: ApiVersion;
   readonly keySizeMaxBytes: number;
   readonly entrySizeMaxBytes: number;
   readonly rawKeyPrefix: Uint8Array = Uint8Array.of(CF_PREFIX.default, 0x7a);
   readonly ttlChecker: TtlChecker;
-  private readonly kv: LocalKv;
+  private readonly kv: RaftKv;
   private readonly pool: ReadPool;
   private readonly quota: WriteQuota;
   private readonly metrics: StorageMetrics;
-  /** Views of `viewedPeers` by region id; a request's context costs no BigInt. */
-  private views = new Map<number, RegionView>();
-  private viewedPeers: readonly Peer[] = [];
+  private readonly views: RegionViews;
   private closed = false;
 
   constructor(
     options: StorageOptions,
     private readonly deps: StorageDeps,
   ) {
-    const { engine, store, clock, logger, pd } = deps;
+    const { engine, router, disk, clock, logger, pd } = deps;
     this.apiVersion = options.apiVersion;
     this.keySizeMaxBytes = options.maxKeySizeBytes;
     this.entrySizeMaxBytes = options.raftEntryMaxSizeBytes;
     this.metrics = new StorageMetrics(deps.metrics);
     this.quota = new WriteQuota(options.schedulerPendingWriteThresholdBytes);
-    this.kv = new LocalKv(options, engine, store, this.quota);
+    this.views = new RegionViews(router);
+    const { metrics, quota } = this;
+    this.kv = new RaftKv(options, { engine, router, disk, quota, metrics });
     this.pool = new ReadPool(
       {
         activeMax: options.readPoolActiveMax,
@@ -100,20 +103,19 @@ export class LocalStorage implements Storage, BatchPath {
     );
     const format = rawFormat(options.apiVersion);
     const latches = new LatchQueue();
-    const raw: RawDeps = { format, options, kv: this.kv, clock, metrics: this.metrics };
+    const raw: RawDeps = { format, options, kv: this.kv, clock, metrics };
     const reads = new RawReads(raw, this.pool, checksumWith(deps.kernels));
     this.raw = rawStorage(reads, new RawWrites(raw, latches, new CausalTs(pd)));
     this.ttlChecker = new TtlChecker(options.ttlCheckPollIntervalMs, {
       format,
-      engine,
       kv: this.kv,
       latches,
       clock,
       logger,
-      metrics: this.metrics,
-      peers: () => store.peers(),
+      metrics,
+      peers: () => router.delegates(),
     });
-    bindStorageMetrics(deps.metrics, this.metrics, () => ({
+    bindStorageMetrics(deps.metrics, metrics, () => ({
       writingBytes: this.quota.usedBytes,
       runningReads: this.pool.running,
       ttlPollIntervalMs: options.ttlCheckPollIntervalMs,
@@ -125,11 +127,11 @@ export class LocalStorage implements Storage, BatchPath {
   }
 
   get clusterId(): bigint {
-    return this.deps.store.clusterId;
+    return this.deps.router.clusterId;
   }
 
   get storeId(): bigint {
-    return this.deps.store.storeId;
+    return this.deps.router.storeId;
   }
 
   cfOf(name: string): CfName | undefined {
@@ -138,14 +140,7 @@ export class LocalStorage implements Storage, BatchPath {
   }
 
   region(id: number): RegionView | undefined {
-    if (this.closed) return undefined;
-    const peers = this.deps.store.peers();
-    if (peers !== this.viewedPeers) {
-      this.viewedPeers = peers;
-      const leaders = peers.filter((peer) => peer.isLeader).map(viewOf);
-      this.views = new Map(leaders.map((view) => [view.id, view]));
-    }
-    return this.views.get(id);
+    return this.closed ? undefined : this.views.region(id);
   }
 
   nowSeconds(): number {
@@ -156,14 +151,12 @@ export class LocalStorage implements Storage, BatchPath {
     const result = this.deps.engine.multiGetArena(request);
     // TiKV's name for gets that were batched across requests.
     this.metrics.onBatch("raw_batch_get_command", result.done);
-    const peer = this.deps.store.peers()[0];
-    peer?.onRead(result.done, result.outUsedEnd - request.out);
     return result;
   }
 
-  async writeBytes(representation: Uint8Array): Promise<Reply<void>> {
+  async writeBytes(region: RegionView, representation: Uint8Array): Promise<Reply<void>> {
     this.metrics.onBatch("raw_batch_write", representationCount(representation));
-    const reply = await this.kv.writeBytes(representation);
+    const reply = await this.kv.writeBytes(region.peer, region.header, representation);
     if (!reply.ok && reply.error.type === "region" && reply.error.error.kind === "serverIsBusy") {
       this.metrics.onTooBusy("batch");
     }
@@ -195,25 +188,22 @@ export class LocalStorage implements Storage, BatchPath {
     this.ttlChecker.start();
   }
 
-  /** Refuses new requests ("TiKV is Closing") and resolves when those under way are answered. */
-  async stop(): Promise<void> {
+  /** Refuses new requests ("TiKV is Closing"); those under way go on. */
+  close(): void {
     this.closed = true;
+    this.kv.close();
+  }
+
+  /** Requests that raftstore has not answered. */
+  get running(): number {
+    return this.kv.running;
+  }
+
+  /** Resolves when nothing is under way; what raftstore will not answer must have been refused. */
+  async stop(): Promise<void> {
+    this.close();
     await this.ttlChecker.stop();
     await this.pool.stop();
-    await this.kv.stop();
+    while (this.kv.running > 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
-}
-
-function viewOf(peer: Peer): RegionView {
-  const { region } = peer;
-  return {
-    id: idToNumber(region.id),
-    confVer: idToNumber(region.confVer),
-    version: idToNumber(region.version),
-    peerId: idToNumber(peer.peerId),
-    storeId: idToNumber(peer.self.storeId),
-    term: idToNumber(peer.term),
-    startKey: region.startKey,
-    endKey: region.endKey,
-  };
 }

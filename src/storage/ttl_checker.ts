@@ -1,39 +1,39 @@
 /**
  * The background pass over raw data with a TTL: removes what is expired, which reads no longer
- * show. In V2 it also removes versions below the newest, and tombstones with what they cover.
+ * show. In V2 it also removes versions below the newest, and tombstones with what they cover. The
+ * leader of a region does it, through Raft.
  *
  * A key is removed only if it still holds the value that was found: the pass takes the key's latch
- * and a moment without writes under way (`exclusive`), reads again, and submits the delete before
- * any later write. Without that, a put between read and delete would be lost. V2 needs no such
- * care: a version is never overwritten.
+ * and a moment without writes of the region under way (`exclusive`), reads again, and submits the
+ * delete before any later write. Without that, a put between read and delete would be lost. V2
+ * needs no such care: a version is never overwritten.
  *
  * Bounded: one slice of keys at a time, then the event loop gets its turn.
  * Source of the config and metrics: tikv src/server/ttl/ttl_checker.rs (which compacts files).
  */
-import { type Clock, equalBytes, type Logger, nextKey } from "../base/index.js";
+import { type Clock, equalBytes, type Logger, nextKey, ok } from "../base/index.js";
 import { dataKey } from "../codec/index.js";
-import type { Engine, WriteBatch } from "../engine/index.js";
-import type { Peer } from "../raftstore/index.js";
+import type { WriteBatch } from "../engine/index.js";
+import type { ReadDelegate, RequestHeader } from "../raftstore/index.js";
 import { type RawFormat, removable, sameUserKey } from "../raw/index.js";
 import type { LatchQueue } from "./latches.js";
-import type { LocalKv } from "./local_kv.js";
 import type { StorageMetrics } from "./metrics.js";
+import type { RaftKv } from "./raft_kv.js";
 import { nowSeconds } from "./raw_context.js";
+import type { Reply } from "./types.js";
 
 const SLICE_KEYS = 256;
 const SLICE_BYTES = 256 * 1024;
-const NO_SYNC = { sync: false } as const;
 const NO_KEY = new Uint8Array(0);
 
 export interface TtlCheckerDeps {
   readonly format: RawFormat;
-  readonly engine: Engine;
-  readonly kv: LocalKv;
+  readonly kv: RaftKv;
   readonly latches: LatchQueue;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
-  peers(): readonly Peer[];
+  peers(): readonly ReadDelegate[];
 }
 
 interface Found {
@@ -77,27 +77,38 @@ export class TtlChecker {
     const { metrics, peers } = this.deps;
     metrics.ttlProcessedRegions = 0;
     for (const peer of peers()) {
-      if (peer.isLeader) await this.checkRegion(peer);
+      if (peer.isLeader) await this.checkRegion(peer.regionId, headerOf(peer));
       metrics.ttlProcessedRegions++;
     }
     metrics.onTtlAction("finish");
   }
 
-  private async checkRegion(peer: Peer): Promise<void> {
-    let from: Uint8Array | undefined = peer.region.startKey;
+  /** Ends at the region's end, or once it has another epoch or leader: the next round goes on. */
+  private async checkRegion(regionId: number, header: RequestHeader): Promise<void> {
+    let from: Uint8Array | undefined;
     let before: Uint8Array | undefined;
-    while (from !== undefined && !this.stopped) {
-      const { dead, last, ended } = this.readSlice(peer, from, before);
-      if (this.deps.format.versioned) await this.removeVersions(dead);
-      else await this.removeIfUnchanged(dead);
+    while (!this.stopped) {
+      const read = await this.deps.kv.read(
+        { ...header, replicaRead: false, staleRead: false },
+        (peer) => ok(this.readSlice(peer, from ?? peer.region.startKey, before)),
+      );
+      if (!read.ok) return;
+      const { dead, last, ended } = read.value;
+      if (dead.length > 0) {
+        const removed = this.deps.format.versioned
+          ? await this.removeVersions(header, dead)
+          : await this.removeIfUnchanged(regionId, header, dead);
+        if (!removed.ok) return;
+      }
+      if (ended || last === undefined) return;
       await new Promise<void>((resolve) => setImmediate(resolve));
       before = last;
-      from = ended || last === undefined ? undefined : nextKey(last);
+      from = nextKey(last);
     }
   }
 
   private readSlice(
-    peer: Peer,
+    peer: ReadDelegate,
     from: Uint8Array,
     before: Uint8Array | undefined,
   ): { dead: Found[]; last: Uint8Array | undefined; ended: boolean } {
@@ -129,13 +140,16 @@ export class TtlChecker {
     }
   }
 
-  private async removeIfUnchanged(found: readonly Found[]): Promise<void> {
-    if (found.length === 0) return;
-    const { latches, kv, engine, metrics } = this.deps;
+  private removeIfUnchanged(
+    regionId: number,
+    header: RequestHeader,
+    found: readonly Found[],
+  ): Promise<Reply<void>> {
+    const { latches, kv, metrics } = this.deps;
     const keys = found.map((one) => one.key);
-    await latches.with(keys, () =>
-      kv.exclusive(() => {
-        const batch = engine.newWriteBatch();
+    return latches.with(keys, () =>
+      kv.exclusive(header, regionId, () => {
+        const batch = kv.newBatch();
         const current = kv.latest().multiGet("default", keys);
         current.forEach((value, i) => {
           const { key, value: expected } = found[i] as Found;
@@ -143,24 +157,36 @@ export class TtlChecker {
             batch.delete("default", dataKey(key));
         });
         metrics.onTtlAction("changed", found.length - batch.count);
-        return this.submit(batch);
+        if (batch.count === 0) return undefined;
+        this.onSubmit(batch);
+        return batch;
       }),
     );
   }
 
-  private async removeVersions(found: readonly Found[]): Promise<void> {
-    const batch = this.deps.engine.newWriteBatch();
+  private async removeVersions(
+    header: RequestHeader,
+    found: readonly Found[],
+  ): Promise<Reply<void>> {
+    const { kv } = this.deps;
+    const peer = kv.check(header);
+    if (!peer.ok) return peer;
+    const batch = kv.newBatch();
     for (const { key } of found) batch.delete("default", dataKey(key));
-    await this.submit(batch);
+    this.onSubmit(batch);
+    return kv.write(peer.value, header, batch, { frees: true });
   }
 
-  /** Not synced: what a crash brings back, the next round removes again. */
-  private async submit(batch: WriteBatch): Promise<void> {
-    if (batch.count === 0) return;
+  private onSubmit(batch: WriteBatch): void {
     this.deps.metrics.onTtlAction("delete");
     this.deps.metrics.onTtlAction("removed", batch.count);
-    await this.deps.engine.write(batch, NO_SYNC);
   }
+}
+
+/** A leader's own header: refused once the region has another epoch or has been led by another. */
+function headerOf({ region, self, term }: ReadDelegate): RequestHeader {
+  const { id, confVer, version } = region;
+  return { regionId: id, confVer, version, peerId: self.id, storeId: self.storeId, term };
 }
 
 /** The index of the first version of the last user key. */

@@ -1,12 +1,14 @@
 /**
  * What the gRPC layer asks of storage: raw commands under a checked region context.
- * Reads of bounded size answer synchronously, long reads and writes answer with a promise.
- * Every method checks the context in TiKV's order before it touches data (region.ts in raftstore).
+ * Point reads answer synchronously while the leader holds its lease; long reads, reads that the log
+ * has to confirm, and writes answer with a promise.
+ * Every method checks the context in TiKV's order before it touches data (request_check.ts in
+ * raftstore).
  */
 import type { Result } from "../base/index.js";
 import type { ApiVersion } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
-import type { RegionError } from "../raftstore/index.js";
+import type { ReadDelegate, RegionError, RegionInfo, RequestHeader } from "../raftstore/index.js";
 
 export { API_VERSION, type ApiVersion } from "../codec/index.js";
 export type { PeerInfo, RegionError, RegionInfo } from "../raftstore/index.js";
@@ -21,6 +23,10 @@ export interface RequestContext {
   readonly term: bigint;
   readonly apiVersion: number;
   readonly keyspaceId: number;
+  /** A follower may answer, at the index that the leader confirms. Writes ignore it. */
+  readonly replicaRead: boolean;
+  /** Any replica may answer from what it has applied. Writes ignore it. */
+  readonly staleRead: boolean;
 }
 
 /** A region error (routing) or a key error text (the `error` field of a Raw response). */
@@ -55,6 +61,8 @@ export interface ChecksumResult {
 }
 
 export type Reply<T> = Result<T, StorageError>;
+/** A promise only when the log has to confirm the read. */
+export type ReadReply<T> = Reply<T> | Promise<Reply<T>>;
 
 /**
  * The region state against which the batch path compares contexts without per-item calls.
@@ -69,15 +77,20 @@ export interface RegionView {
   readonly term: number;
   readonly startKey: Uint8Array;
   readonly endKey: Uint8Array;
+  readonly region: RegionInfo;
+  /** The peer that leads it here. */
+  readonly peer: ReadDelegate;
+  /** What a command of the region is proposed with. */
+  readonly header: RequestHeader;
 }
 
 /** Raw commands; `cf` is the wire text, "" = default; another name is a key error. */
 export interface RawStorage {
-  get(ctx: RequestContext, cf: string, key: Uint8Array): Reply<Uint8Array | undefined>;
+  get(ctx: RequestContext, cf: string, key: Uint8Array): ReadReply<Uint8Array | undefined>;
   /** Missing keys are left out. */
-  batchGet(ctx: RequestContext, cf: string, keys: readonly Uint8Array[]): Reply<KvPair[]>;
+  batchGet(ctx: RequestContext, cf: string, keys: readonly Uint8Array[]): ReadReply<KvPair[]>;
   /** Seconds left, 0n = no TTL, undefined = no such key. */
-  getKeyTtl(ctx: RequestContext, cf: string, key: Uint8Array): Reply<bigint | undefined>;
+  getKeyTtl(ctx: RequestContext, cf: string, key: Uint8Array): ReadReply<bigint | undefined>;
   put(ctx: RequestContext, cf: string, pair: RawPair, forCas: boolean): Promise<Reply<void>>;
   batchPut(
     ctx: RequestContext,
@@ -134,16 +147,20 @@ export interface BatchPath {
    * encoded and versioned, so the caller hands every V2 command to `RawStorage`.
    */
   readonly rawKeyPrefix: Uint8Array;
-  /** The region with this id that this store may serve now, or undefined. */
+  /**
+   * The region with this id if its peer here leads it and holds the lease at this moment: ask once
+   * for each context, after decoding, and read in this turn. Another object once it has changed.
+   */
   region(id: number): RegionView | undefined;
   /** Seconds since the epoch, for TTL decisions of this turn. */
   nowSeconds(): number;
+  /** Reads for regions that were judged in this turn; the caller counts the flow of each. */
   multiGetArena(request: ArenaGet): ArenaGetResult;
   /**
-   * Writes the representation of a WriteBatch for regions that were checked in this turn.
-   * `sizeBytes` counts against the write quota; over it the answer is ServerIsBusy.
+   * Replicates the representation of a WriteBatch for a region that was judged in this turn; the
+   * bytes are copied. They count against the write quota; over it the answer is ServerIsBusy.
    */
-  writeBytes(representation: Uint8Array): Promise<Reply<void>>;
+  writeBytes(region: RegionView, representation: Uint8Array): Promise<Reply<void>>;
 }
 
 export interface Storage {

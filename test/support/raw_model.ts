@@ -189,13 +189,13 @@ export class ModelRun {
     }
   }
 
-  private get(numbers: number[]): void {
+  private async get(numbers: number[]): Promise<void> {
     const { ctx, store } = this.fixture;
     for (const key of numbers) {
-      const got = text(must(store.storage.raw.get(ctx, "", at(key))));
+      const got = text(must(await store.storage.raw.get(ctx, "", at(key))));
       assert.is(got, this.model.get(key)?.value, `get ${key}`);
     }
-    const pairs = must(store.storage.raw.batchGet(ctx, "", numbers.map(at)));
+    const pairs = must(await store.storage.raw.batchGet(ctx, "", numbers.map(at)));
     const expected = numbers.flatMap((key) => {
       const entry = this.model.get(key);
       return entry === undefined ? [] : [[toHex(at(key)), entry.value]];
@@ -206,9 +206,9 @@ export class ModelRun {
     );
   }
 
-  private ttl(key: number): void {
+  private async ttl(key: number): Promise<void> {
     const { ctx, store } = this.fixture;
-    const reply = store.storage.raw.getKeyTtl(ctx, "", at(key));
+    const reply = await store.storage.raw.getKeyTtl(ctx, "", at(key));
     if (this.version === API_VERSION.V1) {
       assert.is(reply.ok, false);
       return;

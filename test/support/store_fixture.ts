@@ -97,6 +97,8 @@ const NO_REGION: RequestContext = {
   term: 0n,
   apiVersion: 0,
   keyspaceId: 0,
+  replicaRead: false,
+  staleRead: false,
 };
 
 /** Returns the context with which a client addresses the region's first peer. */
@@ -111,6 +113,8 @@ export function contextOf(region: RegionInfo, apiVersion: number): RequestContex
     term: 0n,
     apiVersion: apiVersion === 2 ? 2 : 0,
     keyspaceId: 0,
+    replicaRead: false,
+    staleRead: false,
   };
 }
 

@@ -46,7 +46,7 @@ if (binding === "rocksdb" || requires("librocksdb", librocksdbPresent)) {
     assert.is(store.storeId, 1n);
     assert.is(pd.calls.includes("bootstrap"), false);
     for (const [cf, key, value] of FIXTURE_DATA) {
-      const got = store.storage.raw.get(ctx, cf, utf8(key));
+      const got = await store.storage.raw.get(ctx, cf, utf8(key));
       assert.is(got.ok && got.value && utf8Decode(got.value), value, `${cf} ${key}`);
     }
     await store.storage.raw.put(ctx, "", { key: utf8("new"), value: utf8("1"), ttl: 0n }, false);

@@ -117,7 +117,7 @@ test("every command with a CF: reads meet the region first, writes the CF", asyn
     }
   });
   await withStore({ apiVersion: API_VERSION.V2 }, async (raw, ctx) => {
-    const error = errorOf(raw.get(ctx, "default", KEY));
+    const error = errorOf(await raw.get(ctx, "default", KEY));
     assert.is(show(error), "cf is deprecated in API V2, cf name: default");
   });
 });
@@ -130,7 +130,7 @@ test("a TTL where there is none", async () => {
     assert.is(show(errorOf(await raw.batchPut(ctx, "", [pair(KEY), pair(KEY, 1n)], false))), text);
     const cas = await raw.compareAndSwap(ctx, "", KEY, undefined, utf8("v"), 1n, false);
     assert.is(show(errorOf(cas)), text);
-    assert.is(show(errorOf(raw.getKeyTtl(ctx, "", KEY))), "get ttl on non-ttl store");
+    assert.is(show(errorOf(await raw.getKeyTtl(ctx, "", KEY))), "get ttl on non-ttl store");
   });
 });
 
@@ -143,7 +143,7 @@ test("keys: the longest one fits, one byte more does not; the empty key is a key
     assert.is(show(errorOf(await raw.batchDelete(ctx, "", [KEY, long], false))), text);
     assert.is(show(errorOf(await raw.deleteRange(ctx, "", KEY, long))), text);
     assert.ok((await raw.put(ctx, "", pair(new Uint8Array(0)), false)).ok);
-    const empty = raw.get(ctx, "", new Uint8Array(0));
+    const empty = await raw.get(ctx, "", new Uint8Array(0));
     assert.equal(empty.ok && empty.value, utf8("v"));
   });
 });
@@ -211,7 +211,7 @@ test("V1 keeps its column families apart", async () => {
       ["lock", "in lock"],
       ["write", "in write"],
     ] as const) {
-      const got = raw.get(ctx, cf, KEY);
+      const got = await raw.get(ctx, cf, KEY);
       assert.equal(got.ok && got.value, utf8(value), cf);
     }
   });

@@ -14,7 +14,7 @@ test("a first start serves raw commands and tells PD", async () => {
     ok: true,
     value: undefined,
   });
-  const got = store.storage.raw.get(ctx, "", utf8("a"));
+  const got = await store.storage.raw.get(ctx, "", utf8("a"));
   assert.is(got.ok && got.value !== undefined && utf8Decode(got.value), "1");
   await within(1000, "both heartbeats", () => pd.regionHeartbeats.length > 0);
   assert.is(pd.storeHeartbeats[0]?.regionCount, 1);
@@ -32,7 +32,7 @@ test("a second start finds its identity, region and data", async () => {
   assert.equal(second.store.regions(), first.store.regions());
   assert.is(pd.calls.filter((call) => call === "allocId").length, ids);
   assert.is(pd.stores.get(second.store.storeId)?.address, "127.0.0.1:20161");
-  const got = second.store.storage.raw.get(second.ctx, "", utf8("a"));
+  const got = await second.store.storage.raw.get(second.ctx, "", utf8("a"));
   assert.is(got.ok && got.value !== undefined && utf8Decode(got.value), "1");
   await second.store.stop();
 });
@@ -43,7 +43,7 @@ test("a store that joins a bootstrapped cluster starts without a region", async 
   const second = await startFixture({ pd, address: "127.0.0.1:20161" });
   assert.is(second.store.regions().length, 0);
   assert.is.not(second.store.storeId, first.store.storeId);
-  const wrong = second.store.storage.raw.get(
+  const wrong = await second.store.storage.raw.get(
     { ...first.ctx, storeId: second.store.storeId },
     "",
     utf8("a"),

@@ -84,7 +84,7 @@ for (const apiVersion of [1, 2] as const) {
       clock.advance(10_000);
       await runPass(store);
       assert.is(dataCount(fixture), 334);
-      const left = store.storage.raw.get(ctx, "", utf8("rk0003"));
+      const left = await store.storage.raw.get(ctx, "", utf8("rk0003"));
       assert.equal(left.ok && left.value, utf8("v"));
     });
   });
@@ -104,7 +104,7 @@ for (const apiVersion of [1, 2] as const) {
           const pass = runPass(store);
           for (let i = 0; i < round % 8; i++) await Promise.resolve();
           await Promise.all([pass, early ?? put()]);
-          const got = raw.get(ctx, "", utf8("rk"));
+          const got = await raw.get(ctx, "", utf8("rk"));
           assert.equal(got.ok && got.value, utf8("new"), `round ${round}`);
         }
       },
@@ -124,9 +124,9 @@ test("mode 2: old versions and tombstones go, the newest value stays", async () 
     assert.is(dataCount(fixture), 21);
     await runPass(store);
     assert.is(dataCount(fixture), 1);
-    const got = raw.get(ctx, "", utf8("ra"));
+    const got = await raw.get(ctx, "", utf8("ra"));
     assert.equal(got.ok && got.value, utf8("9"));
-    const gone = raw.get(ctx, "", utf8("rb"));
+    const gone = await raw.get(ctx, "", utf8("rb"));
     assert.ok(gone.ok && gone.value === undefined);
   });
 });
@@ -147,7 +147,7 @@ test("mode 2: a key with more versions than a slice never shows an old one", asy
         running = false;
       });
       while (running) {
-        const got = raw.get(ctx, "", utf8("ra"));
+        const got = await raw.get(ctx, "", utf8("ra"));
         assert.ok(got.ok && got.value === undefined, "an expired key came back");
         await new Promise((resolve) => setImmediate(resolve));
       }

@@ -3,7 +3,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toHex, utf8, utf8Decode } from "../../../src/base/index.js";
 import { CF_PREFIX, WriteBatchBuilder } from "../../../src/engine/index.js";
-import type { RegionError, Reply } from "../../../src/storage/index.js";
+import type { RegionError, RegionView, Reply } from "../../../src/storage/index.js";
 import { type FixtureOptions, startFixture } from "../../support/store_fixture.js";
 
 const pair = (key: string, value: string) => ({ key: utf8(key), value: utf8(value), ttl: 0n });
@@ -47,7 +47,7 @@ test("over the pending-write threshold the answer is ServerIsBusy, and later wri
       backoffMs: 0,
     });
     assert.ok((await raw.put(ctx, "", pair("c", value), false)).ok);
-    const refused = raw.get(ctx, "", utf8("d"));
+    const refused = await raw.get(ctx, "", utf8("d"));
     assert.ok(refused.ok && refused.value === undefined, "a refused write leaves nothing");
   });
 });
@@ -70,7 +70,7 @@ test("an answered write is synced, and is there at once", async () => {
     const { syncs } = engine.stats();
     await store.storage.raw.put(ctx, "", pair("a", "1"), false);
     assert.is(engine.stats().syncs, syncs + 1);
-    const got = store.storage.raw.get(ctx, "", utf8("a"));
+    const got = await store.storage.raw.get(ctx, "", utf8("a"));
     assert.is(got.ok && got.value && utf8Decode(got.value), "1");
   });
 });
@@ -82,7 +82,7 @@ for (const apiVersion of [0, 1, 2] as const) {
       const key = utf8("rcounter");
       const add = async (): Promise<void> => {
         for (;;) {
-          const now = raw.get(ctx, "", key);
+          const now = await raw.get(ctx, "", key);
           const previous = now.ok ? now.value : undefined;
           const next = utf8(String(Number(previous === undefined ? 0 : utf8Decode(previous)) + 1));
           const reply = await raw.compareAndSwap(ctx, "", key, previous, next, 0n, false);
@@ -90,7 +90,7 @@ for (const apiVersion of [0, 1, 2] as const) {
         }
       };
       await Promise.all(Array.from({ length: 20 }, add));
-      const total = raw.get(ctx, "", key);
+      const total = await raw.get(ctx, "", key);
       assert.is(total.ok && total.value && utf8Decode(total.value), "20");
       const winners = await Promise.all(
         Array.from({ length: 10 }, (_, i) =>
@@ -111,7 +111,7 @@ test("puts marked for CAS wait for a CAS on their key", async () => {
       raw.put(ctx, "", pair("k", "put"), true),
     ]);
     assert.ok(cas.ok && cas.value.swapped && put.ok);
-    const got = raw.get(ctx, "", key);
+    const got = await raw.get(ctx, "", key);
     assert.equal(got.ok && got.value, utf8("put"));
   });
 });
@@ -139,8 +139,9 @@ test("a full disk refuses puts, lets deletes pass, and heals without a restart",
     });
     const bytes = new WriteBatchBuilder();
     bytes.put("default", utf8("zb"), utf8("1"));
-    assert.is(regionErrorOf(await batch.writeBytes(bytes.bytes())).kind, "diskFull");
-    assert.ok(raw.get(ctx, "", utf8("a")).ok);
+    const view = batch.region(Number(ctx.regionId)) as RegionView;
+    assert.is(regionErrorOf(await batch.writeBytes(view, bytes.bytes())).kind, "diskFull");
+    assert.ok((await raw.get(ctx, "", utf8("a"))).ok);
     assert.ok((await raw.delete(ctx, "", utf8("a"), false)).ok);
     available = 10;
     clock.ms += 1000;
@@ -155,23 +156,18 @@ test("the batch path: region view, writes and arena reads as the commands see th
   await withStore({}, async ({ store, ctx, engine }) => {
     const { batch, raw } = store.storage;
     const [region] = store.regions();
-    assert.equal(batch.region(Number(ctx.regionId)), {
-      id: 2,
-      confVer: 1,
-      version: 1,
-      peerId: 3,
-      storeId: 1,
-      term: 5,
-      startKey: region?.startKey,
-      endKey: region?.endKey,
-    });
+    const view = batch.region(Number(ctx.regionId)) as RegionView;
+    const { id, confVer, version, peerId, storeId, startKey, endKey } = view;
+    assert.equal([id, confVer, version, peerId, storeId], [2, 1, 1, 3, 1]);
+    assert.equal([startKey, endKey], [region?.startKey, region?.endKey]);
+    assert.ok(view.term >= 5, "a term from 5 on");
     assert.is(batch.region(99), undefined);
     assert.is(batch.region(2), batch.region(2));
     assert.equal([...batch.rawKeyPrefix], [CF_PREFIX.default, 0x7a]);
     const bytes = new WriteBatchBuilder();
     bytes.put("default", utf8("za"), utf8("1"));
-    assert.ok((await batch.writeBytes(bytes.bytes())).ok);
-    const got = raw.get(ctx, "", utf8("a"));
+    assert.ok((await batch.writeBytes(view, bytes.bytes())).ok);
+    const got = await raw.get(ctx, "", utf8("a"));
     assert.equal(got.ok && got.value, utf8("1"));
     assert.is(engine.stats().syncs > 0, true);
   });
@@ -218,7 +214,7 @@ test("V2 without timestamps from PD: busy, then well", async () => {
       ),
     );
     assert.is(pd.calls.filter((call) => call === "getTimestamps").length, calls);
-    const got = store.storage.raw.get(ctx, "", utf8("ra"));
+    const got = await store.storage.raw.get(ctx, "", utf8("ra"));
     assert.equal(got.ok && got.value, utf8("99"));
   });
 });
