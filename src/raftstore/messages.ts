@@ -114,6 +114,11 @@ export type ExecResult =
       /** All regions in key order, the parent's new state among them. */
       readonly regions: readonly RegionInfo[];
       readonly derived: RegionInfo;
+      /**
+       * Ids of new regions that have a peer here already, made by a message and newer than the
+       * split: their states were not written, no peer is to be made.
+       */
+      readonly notCreated: readonly number[];
     }
   | {
       readonly kind: "compactLog";
@@ -130,5 +135,4 @@ export interface ApplyRes {
   readonly results: readonly ExecResult[];
   readonly writtenBytes: number;
   readonly writtenKeys: number;
-  readonly deletedKeys: number;
 }

@@ -17,7 +17,9 @@ const PURE = [
   "src/pd/tso/",
   "src/pd/id/",
   "src/pd/placement/",
+  "src/raftstore/apply/",
   "src/raftstore/epoch.ts",
+  "src/raftstore/fsm/",
   "src/raftstore/ready.ts",
 ];
 /** Compiles and instantiates the modules: the one place that touches the environment. */
