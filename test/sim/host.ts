@@ -6,7 +6,7 @@
  * the pause, and what the turn sends from there on leaves after the pause. What it sent before has
  * left. That is how a process is stopped between the check of a lease and the read it allows.
  */
-import type { Clock, Prng } from "../../src/base/index.js";
+import type { Clock, Prng, Timers } from "../../src/base/index.js";
 import type { SimEvent, SimLoop } from "./loop.js";
 
 /** Clock rates are parts per million off. */
@@ -14,7 +14,7 @@ const PPM = 1_000_000;
 /** Wall-clock milliseconds at the start of a run. */
 const EPOCH_MS = 1_700_000_000_000;
 
-export class SimHost implements Clock {
+export class SimHost implements Clock, Timers {
   readonly name: string;
   private readonly loop: SimLoop;
   private readonly prng: Prng;
@@ -107,8 +107,15 @@ export class SimHost implements Clock {
     if (this.up) this.pauseAt = { reads, lengthUs };
   }
 
-  /** Runs `action` in a turn of this host, `delayUs` of its time from now; never after a crash. */
-  after(delayUs: number, action: () => void): SimEvent {
+  /** See Timers; the wait is measured by this host's clock. */
+  after(delayMs: number, callback: () => void): () => void {
+    const delayUs = Math.ceil((delayMs * 1000 * PPM) / (PPM + this.ratePpm)) + 1;
+    const event = this.afterUs(delayUs, callback);
+    return () => event.cancel();
+  }
+
+  /** Runs `action` in a turn of this host, `delayUs` from now; never after a crash. */
+  afterUs(delayUs: number, action: () => void): SimEvent {
     const { incarnation } = this;
     return this.loop.at(this.localUs + delayUs, () => {
       if (this.incarnation === incarnation) this.turn(action);
@@ -123,15 +130,16 @@ export class SimHost implements Clock {
   }
 
   private runTurn(action: () => void): void {
-    try {
-      action();
-    } finally {
-      if (this.lagUs > 0) {
-        this.pausedUntilUs = this.loop.nowUs + this.lagUs;
-        this.lagUs = 0;
-        this.planResume();
-      }
-    }
+    this.loop.touched = this;
+    this.loop.whenDrained(() => this.endTurn());
+    action();
+  }
+
+  private endTurn(): void {
+    if (this.lagUs === 0) return;
+    this.pausedUntilUs = this.loop.nowUs + this.lagUs;
+    this.lagUs = 0;
+    this.planResume();
   }
 
   private planResume(): void {
@@ -141,7 +149,7 @@ export class SimHost implements Clock {
       const actions = this.backlog.splice(0);
       // Sockets and timers that became ready meanwhile are served in any order.
       if (this.prng.ratio(1, 2)) this.prng.shuffle(actions);
-      for (const action of actions) this.after(0, action);
+      for (const action of actions) this.afterUs(0, action);
     });
   }
 

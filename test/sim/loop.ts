@@ -48,12 +48,15 @@ function drainPromises(): Promise<void> {
 export class SimLoop {
   /** Time of the event that runs. */
   nowUs = 0;
+  /** Whose turn the current event ran, if anybody's. */
+  touched: object | undefined;
   /** Events that ran. */
   fired = 0;
   private seq = 0;
   private readonly heap: SimEvent[] = [];
   private failure: { readonly error: unknown } | undefined;
   private stopped = false;
+  private readonly drained: (() => void)[] = [];
 
   /** Plans `action` for `timeUs`, which is not in the past. */
   at(timeUs: number, action: () => void): SimEvent {
@@ -71,6 +74,11 @@ export class SimLoop {
   /** Ends the run with an error that was found outside of an event's call chain. */
   fail(error: unknown): void {
     this.failure ??= { error };
+  }
+
+  /** Plans `action` for the end of this event, when its promises are through. */
+  whenDrained(action: () => void): void {
+    this.drained.push(action);
   }
 
   /** Ends the run after the current event. */
@@ -91,8 +99,10 @@ export class SimLoop {
       if (!event.isLive) continue;
       this.nowUs = event.timeUs;
       this.fired++;
+      this.touched = undefined;
       event.fire();
       await drainPromises();
+      for (const action of this.drained.splice(0)) action();
       if (this.failure !== undefined) throw this.failure.error;
       afterEach();
     }

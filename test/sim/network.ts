@@ -1,28 +1,23 @@
 /**
- * The simulated network: datagrams between named hosts with delay, loss, duplication and reordering,
+ * The simulated network: messages between named hosts with delay, loss, duplication and reordering,
  * directed cuts, and clogged links that deliver nothing until they open, then everything.
- * Not here: what the bytes mean. Senders and receivers encode and decode with production code.
+ * Not here: what is sent. Senders encode and receivers decode with production code.
  */
 import type { Prng } from "../../src/base/index.js";
 import type { SimLoop } from "./loop.js";
 import { exponential, type NetworkWeights } from "./options.js";
 import type { SimTrace } from "./trace.js";
 
-/** A host as the network sees it. */
-export interface Endpoint {
-  readonly name: string;
-  readonly number: number;
-  /** Takes bytes of `kind`; called as an event. */
-  receive(from: string, kind: string, bytes: Uint8Array): void;
-}
-
-export interface NetworkCounters {
-  sent: number;
-  delivered: number;
-  lost: number;
-  cut: number;
-  duplicated: number;
-  reordered: number;
+/** What the trace hash gets of a message; bytes must not change afterwards. */
+export interface Envelope {
+  readonly from: string;
+  readonly to: string;
+  readonly kind: string;
+  readonly bytes: Uint8Array | string;
+  /** When the sender hands it over; not before now. */
+  readonly atUs: number;
+  /** Neither lost, doubled nor reordered by chance; cuts still hold. */
+  readonly isReliable?: boolean;
 }
 
 interface Link {
@@ -32,37 +27,22 @@ interface Link {
   lastUs: number;
 }
 
-export interface SendOptions {
-  /** When the sender hands it over; not before now. */
-  readonly atUs: number;
-  /** Neither lost, doubled nor reordered by chance; cuts still hold. */
-  readonly reliable?: boolean;
-}
-
 export class SimNetwork {
-  readonly counters: NetworkCounters = {
-    sent: 0,
-    delivered: 0,
-    lost: 0,
-    cut: 0,
-    duplicated: 0,
-    reordered: 0,
-  };
-  private readonly endpoints = new Map<string, Endpoint>();
+  readonly counters = { sent: 0, delivered: 0, lost: 0, cut: 0, duplicated: 0, reordered: 0 };
   private readonly links = new Map<string, Link>();
   /** Directed pairs "a>b" that lose everything. */
   private readonly cuts = new Set<string>();
-  private faulty = true;
+  private isFaulty = true;
+  private readonly loop: SimLoop;
+  private readonly prng: Prng;
+  private readonly weights: NetworkWeights;
+  private readonly trace: SimTrace;
 
-  constructor(
-    private readonly loop: SimLoop,
-    private readonly prng: Prng,
-    private readonly weights: NetworkWeights,
-    private readonly trace: SimTrace,
-  ) {}
-
-  join(endpoint: Endpoint): void {
-    this.endpoints.set(endpoint.name, endpoint);
+  constructor(loop: SimLoop, prng: Prng, weights: NetworkWeights, trace: SimTrace) {
+    this.loop = loop;
+    this.prng = prng;
+    this.weights = weights;
+    this.trace = trace;
   }
 
   /** Cuts the direction from one host to another. */
@@ -70,12 +50,12 @@ export class SimNetwork {
     this.cuts.add(`${from}>${to}`);
   }
 
-  isCut(from: string, to: string): boolean {
-    return this.cuts.has(`${from}>${to}`);
+  uncut(from: string, to: string): void {
+    this.cuts.delete(`${from}>${to}`);
   }
 
-  healCuts(): void {
-    this.cuts.clear();
+  isCut(from: string, to: string): boolean {
+    return this.cuts.has(`${from}>${to}`);
   }
 
   /** Holds everything on a link until `untilUs`. */
@@ -85,52 +65,39 @@ export class SimNetwork {
 
   /** Ends cuts, clogs and chance. */
   heal(): void {
-    this.healCuts();
+    this.cuts.clear();
     for (const link of this.links.values()) link.clogUntilUs = 0;
-    this.faulty = false;
+    this.isFaulty = false;
   }
 
   /**
-   * Sends bytes, which must not change afterwards. They arrive, or not. Returns the arrival of the
-   * first copy, or undefined when it is lost already.
+   * Sends a message: `deliver` runs when it arrives, once, twice or never. Returns whether it left:
+   * false when it was lost at once, which senders learn of broken connections.
    */
-  send(
-    from: string,
-    to: string,
-    kind: string,
-    bytes: Uint8Array,
-    options: SendOptions,
-  ): number | undefined {
+  send(envelope: Envelope, deliver: () => void): boolean {
     const { prng, weights, counters } = this;
     counters.sent++;
-    const mayFail = this.faulty && options.reliable !== true;
+    const mayFail = this.isFaulty && envelope.isReliable !== true;
     if (mayFail && prng.ratio(weights.lossPerMille, 1000)) {
       counters.lost++;
-      return undefined;
+      return false;
     }
-    if (this.isCut(from, to)) {
+    if (this.isCut(envelope.from, envelope.to)) {
       counters.cut++;
-      return undefined;
+      return false;
     }
-    const arrivalUs = this.deliverLater(from, to, kind, bytes, options.atUs, mayFail);
+    this.plan(envelope, mayFail, deliver);
     if (mayFail && prng.ratio(weights.duplicatePerMille, 1000)) {
       counters.duplicated++;
-      this.deliverLater(from, to, kind, bytes, options.atUs, true);
+      this.plan(envelope, true, deliver);
     }
-    return arrivalUs;
+    return true;
   }
 
-  private deliverLater(
-    from: string,
-    to: string,
-    kind: string,
-    bytes: Uint8Array,
-    atUs: number,
-    mayReorder: boolean,
-  ): number {
+  private plan(envelope: Envelope, mayReorder: boolean, deliver: () => void): void {
     const { prng, weights } = this;
-    const link = this.link(from, to);
-    let arrivalUs = atUs + weights.delayMinUs + exponential(prng, weights.delayMeanUs);
+    const link = this.link(envelope.from, envelope.to);
+    let arrivalUs = envelope.atUs + weights.delayMinUs + exponential(prng, weights.delayMeanUs);
     arrivalUs = Math.max(arrivalUs, link.clogUntilUs);
     if (mayReorder && prng.ratio(weights.reorderPerMille, 1000)) {
       this.counters.reordered++;
@@ -139,22 +106,16 @@ export class SimNetwork {
       arrivalUs = Math.max(arrivalUs, link.lastUs);
       link.lastUs = arrivalUs;
     }
-    this.loop.at(arrivalUs, () => this.deliver(from, to, kind, bytes));
-    return arrivalUs;
-  }
-
-  private deliver(from: string, to: string, kind: string, bytes: Uint8Array): void {
-    // A cut loses what is on its way, too.
-    if (this.isCut(from, to)) {
-      this.counters.cut++;
-      return;
-    }
-    const target = this.endpoints.get(to);
-    if (target === undefined) return;
-    this.counters.delivered++;
-    const source = this.endpoints.get(from)?.number ?? 0;
-    this.trace.event(this.loop.nowUs, kind, [source, target.number], bytes);
-    target.receive(from, kind, bytes);
+    this.loop.at(arrivalUs, () => {
+      // A cut loses what is on its way, too.
+      if (this.isCut(envelope.from, envelope.to)) {
+        this.counters.cut++;
+        return;
+      }
+      this.counters.delivered++;
+      this.trace.event(this.loop.nowUs, envelope);
+      deliver();
+    });
   }
 
   private link(from: string, to: string): Link {

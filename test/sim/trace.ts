@@ -2,6 +2,7 @@
  * What happened, in two forms: a hash over every delivered event, by which two runs are compared,
  * and the last state lines, which a failure prints. Legend of the lines: README.md.
  */
+import type { Envelope } from "./network.js";
 
 const FNV_PRIME = 0x0100_0193;
 const FNV_OFFSET_A = 0x811c_9dc5;
@@ -36,6 +37,11 @@ export class TraceHash {
     this.word(text.length);
   }
 
+  /** Returns 53 bits. */
+  integer(): number {
+    return (this.a >>> 0) * 0x20_0000 + (this.b >>> 11);
+  }
+
   /** Returns 16 hex digits. */
   digest(): string {
     return hex32(this.a) + hex32(this.b);
@@ -52,11 +58,18 @@ function hex32(value: number): string {
   return (value >>> 0).toString(16).padStart(8, "0");
 }
 
-/** Returns a 48-bit hash of `bytes` as an integer. */
+const digests = new WeakMap<Uint8Array, number>();
+
+/** Returns a 53-bit hash of `bytes` as an integer. Remembered by array: it must not change. */
 export function hashBytes(bytes: Uint8Array): number {
-  const hash = new TraceHash();
-  hash.bytes(bytes);
-  return Number.parseInt(hash.digest().slice(0, 12), 16);
+  let digest = digests.get(bytes);
+  if (digest === undefined) {
+    const hash = new TraceHash();
+    hash.bytes(bytes);
+    digest = hash.integer();
+    digests.set(bytes, digest);
+  }
+  return digest;
 }
 
 /** The trace of one run. */
@@ -65,12 +78,15 @@ export class SimTrace {
   private readonly ring: string[] = [];
   private next = 0;
 
-  /** Adds a delivered event to the hash. */
-  event(timeUs: number, kind: string, numbers: readonly number[], bytes?: Uint8Array): void {
-    this.hash.number(timeUs);
-    this.hash.text(kind);
-    for (const number of numbers) this.hash.number(number);
-    if (bytes !== undefined) this.hash.bytes(bytes);
+  /** Adds a delivered message to the hash. */
+  event(timeUs: number, { from, to, kind, bytes }: Envelope): void {
+    const { hash } = this;
+    hash.number(timeUs);
+    hash.text(from);
+    hash.text(to);
+    hash.text(kind);
+    if (typeof bytes === "string") hash.text(bytes);
+    else hash.bytes(bytes);
   }
 
   /** Keeps a line for the end of a failed run; it is part of the hash too. */

@@ -68,6 +68,8 @@ export interface Checker {
   readonly name: string;
   /** After each event of a store. */
   afterEvent?(store: StoreView): void;
+  /** Often, over everything. */
+  glance?(view: ClusterView): void;
   /** From time to time, over everything. */
   sweep?(view: ClusterView): void;
   /** When the cluster was healed and has come to rest. */

@@ -81,5 +81,6 @@ export function cluster(
 /** Shows `view` to a checker in every way. */
 export function show(checker: Checker, view: ClusterView): void {
   for (const shown of view.stores) checker.afterEvent?.(shown);
+  checker.glance?.(view);
   checker.sweep?.(view);
 }

@@ -10,7 +10,7 @@ export class OneLease implements Checker {
   readonly name = NAME;
 
   /** Called often: a lease that outlives its bound does so for a short time. */
-  sweep(view: ClusterView): void {
+  glance(view: ClusterView): void {
     const peers = allPeers(view);
     for (const holder of peers) {
       if (!holder.holdsLease) continue;

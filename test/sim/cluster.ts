@@ -1,0 +1,268 @@
+/**
+ * Machines, network, PD and stores of one run, put together. What faults, clients and checkers see
+ * of them is here; what runs on a machine is a StoreProcess.
+ */
+import { type Prng, toHex } from "../../src/base/index.js";
+import { PEER_ROLE, type RaftMessage, type RegionInfo } from "../../src/raftstore/index.js";
+import { SimDisk, SimEngine } from "./disk.js";
+import { SimHost } from "./host.js";
+import type { SimLoop } from "./loop.js";
+import type { FaultStore, FaultTarget } from "./nemesis/target.js";
+import { SimNetwork } from "./network.js";
+import type { SimOptions, SimStreams } from "./options.js";
+import { SimPd, SimPdPort } from "./pd.js";
+import type { StoreEnv, StoreProcess } from "./process.js";
+import { callOver } from "./rpc.js";
+import type { SimTrace } from "./trace.js";
+import { type MessageCodec, SimTransport } from "./transport.js";
+import type { ClusterView, PeerRole, PeerView, RegionView, StoreView } from "./view.js";
+import type { KvAccess, KvReply, KvRequest, Route } from "./workload/kv.js";
+
+const ROLES: readonly PeerRole[] = ["voter", "learner", "incomingVoter", "demotingVoter"];
+/** Virtual time that a round of a batch system takes. */
+const ROUND_US = 10;
+
+/** Returns a region as checkers see it. */
+export function regionView(region: RegionInfo): RegionView {
+  return {
+    regionId: Number(region.id),
+    start: toHex(region.startKey),
+    end: toHex(region.endKey),
+    version: Number(region.version),
+    confVer: Number(region.confVer),
+    members: region.peers.map(({ id, storeId, role }) => ({
+      peerId: Number(id),
+      storeId: Number(storeId),
+      role: ROLES[role] as PeerRole,
+    })),
+  };
+}
+
+/** How a store process is made; tests and planted bugs change it. */
+export interface StoreKind {
+  readonly start: (env: StoreEnv) => StoreProcess;
+  readonly codec: MessageCodec;
+  readonly sendSnapshot?: (cluster: SimCluster, from: SimStore, message: RaftMessage) => void;
+}
+
+export interface ClusterDeps {
+  readonly loop: SimLoop;
+  readonly trace: SimTrace;
+  readonly options: SimOptions;
+  readonly streams: SimStreams;
+  readonly kind: StoreKind;
+}
+
+/** A machine with a disk and, most of the time, a store process. */
+export class SimStore implements FaultStore, StoreView {
+  readonly host: SimHost;
+  readonly disk = new SimDisk();
+  readonly number: number;
+  incarnation = 0;
+  process: StoreProcess | undefined;
+  private readonly cluster: SimCluster;
+  private readonly prng: Prng;
+
+  constructor(cluster: SimCluster, number: number) {
+    this.cluster = cluster;
+    this.number = number;
+    this.prng = cluster.deps.streams.disk;
+    this.host = new SimHost(`s${number}`, cluster.deps.loop, cluster.deps.streams.nemesis);
+  }
+
+  get storeId(): number {
+    return this.process?.storeId ?? 0;
+  }
+
+  get isUp(): boolean {
+    return this.process !== undefined;
+  }
+
+  get peers(): readonly PeerView[] {
+    return this.process?.peers() ?? [];
+  }
+
+  dataDigest(region: RegionView): string {
+    return this.process?.dataDigest(region) ?? "";
+  }
+
+  crash(): void {
+    if (this.process === undefined) return;
+    this.cluster.deps.trace.line(this.cluster.deps.loop.nowUs, this.host.name, "down");
+    this.process = undefined;
+    this.host.crash();
+    this.disk.crash(this.prng.below(this.disk.unsyncedCount + 1));
+  }
+
+  restart(): void {
+    if (this.process !== undefined) return;
+    this.incarnation++;
+    this.host.start();
+    this.cluster.deps.trace.line(this.cluster.deps.loop.nowUs, this.host.name, "up");
+    const { host, disk, prng, number } = this;
+    const { options, streams, trace, kind } = this.cluster.deps;
+    const onFatal = (error: Error): void => {
+      trace.line(this.cluster.deps.loop.nowUs, host.name, `fatal: ${error.message}`);
+      this.crash();
+    };
+    const engine = new SimEngine(disk, { host, prng, weights: options.disk, onFatal });
+    this.process = kind.start({
+      number,
+      host,
+      timers: host,
+      runner: { defer: (callback) => void host.afterUs(ROUND_US, callback) },
+      disk,
+      engine,
+      pd: this.cluster.pdPort(host),
+      transport: this.cluster.transport(this),
+      prng: streams.stores,
+      options,
+      trace,
+      onFatal,
+    });
+  }
+}
+
+export class SimCluster implements FaultTarget, KvAccess {
+  readonly network: SimNetwork;
+  readonly pd: SimPd;
+  readonly pdHost: SimHost;
+  readonly stores: readonly SimStore[];
+  readonly clientHosts: readonly SimHost[];
+  readonly keys: number;
+  snapshotCutsPerMille = 0;
+  /** Snapshots that arrived whole. */
+  snapshots = 0;
+  readonly deps: ClusterDeps;
+
+  constructor(deps: ClusterDeps) {
+    this.deps = deps;
+    const { loop, trace, options, streams } = deps;
+    this.keys = options.keys;
+    this.network = new SimNetwork(loop, streams.net, options.network, trace);
+    const machine = (name: string): SimHost => new SimHost(name, loop, streams.nemesis);
+    this.pdHost = machine("pd");
+    this.pd = new SimPd(this.pdHost, options.replicas);
+    this.stores = [...Array(options.stores).keys()].map((i) => new SimStore(this, i + 1));
+    this.clientHosts = [...Array(options.clients).keys()].map((i) => machine(`c${i}`));
+  }
+
+  get hosts(): readonly SimHost[] {
+    return [...this.stores.map((store) => store.host), this.pdHost, ...this.clientHosts];
+  }
+
+  boot(): void {
+    for (const host of this.hosts) host.start();
+    for (const store of this.stores) store.restart();
+  }
+
+  leaderStores(): readonly number[] {
+    return this.stores.flatMap((store) =>
+      store.peers.some((peer) => peer.isLeader) ? [store.storeId] : [],
+    );
+  }
+
+  counts(): { splits: number; snapshots: number } {
+    const versions = this.pd.regions.map(({ region }) => Number(region.version));
+    return {
+      splits: Math.max(0, ...versions.map((version) => version - 1)),
+      snapshots: this.snapshots,
+    };
+  }
+
+  view(): ClusterView {
+    const pdRegions = this.pd.regions.map(({ region }) => regionView(region));
+    return { nowUs: this.deps.loop.nowUs, stores: this.stores, pdRegions };
+  }
+
+  /** The store whose turn the current event ran. */
+  touchedStore(): SimStore | undefined {
+    const { touched } = this.deps.loop;
+    if (touched === undefined) return undefined;
+    return this.stores.find((store) => store.host === touched && store.isUp);
+  }
+
+  /** What is not as it should be in a healed cluster, beside what checkers see. */
+  restReasons(): string[] {
+    const { regions } = this.pd;
+    if (regions.length === 0) return ["PD knows no region"];
+    return regions.flatMap(({ region }) => {
+      const voters = region.peers.filter(({ role }) => role === PEER_ROLE.Voter).length;
+      if (voters === this.pd.replicas && voters === region.peers.length) return [];
+      return [`region ${region.id} has ${voters} voters of ${region.peers.length} peers`];
+    });
+  }
+
+  describe(): string[] {
+    return this.stores.flatMap((store) => {
+      if (store.process === undefined) return [`${store.host.name} down`];
+      return store.process.describe().map((line) => `${store.host.name} ${line}`);
+    });
+  }
+
+  pdPort(host: SimHost): SimPdPort {
+    return new SimPdPort(this.network, this.pd, this.pdHost, host);
+  }
+
+  transport(store: SimStore): SimTransport {
+    const { kind, streams } = this.deps;
+    return new SimTransport({
+      network: this.network,
+      host: store.host,
+      prng: streams.net,
+      codec: kind.codec,
+      hostOf: (storeId) => this.byId(storeId)?.host,
+      eventsOf: (host) => this.stores.find((other) => other.host === host)?.process?.events,
+      sendSnapshot: (message) => kind.sendSnapshot?.(this, store, message),
+    });
+  }
+
+  byId(storeId: number): SimStore | undefined {
+    return this.stores.find((store) => this.lastIds.get(store) === storeId);
+  }
+
+  /** Ids outlive processes. */
+  private readonly lastIds = {
+    known: new Map<SimStore, number>(),
+    get(store: SimStore): number {
+      if (store.storeId !== 0) this.known.set(store, store.storeId);
+      return this.known.get(store) ?? 0;
+    },
+  };
+
+  request(client: number, request: KvRequest, done: (reply: KvReply | undefined) => void): void {
+    const from = this.clientHosts[client] as SimHost;
+    const store = this.byId(Number(request.route.storeId));
+    if (store === undefined) {
+      from.afterUs(1_000, () => done(undefined));
+      return;
+    }
+    const { route, key, operation } = request;
+    callOver<KvReply>(this.network, {
+      from,
+      to: store.host,
+      kind: "kv",
+      text: `${route.region.id} ${key} ${operation.kind}`,
+      timeoutUs: this.deps.options.requestTimeoutUs,
+      work: (answer) => store.process?.serve(request, answer),
+      done,
+    });
+  }
+
+  locate(client: number, key: string, done: (route: Route | undefined) => void): void {
+    callOver<Route | undefined>(this.network, {
+      from: this.clientHosts[client] as SimHost,
+      to: this.pdHost,
+      kind: "locate",
+      text: key,
+      timeoutUs: this.deps.options.requestTimeoutUs,
+      work: (answer) => {
+        const found = this.pd.find(new TextEncoder().encode(key));
+        if (found === undefined) return answer(undefined);
+        const { id, storeId } = found.leader;
+        return answer({ region: found.region, peerId: id, storeId, isReplicaRead: false });
+      },
+      done,
+    });
+  }
+}

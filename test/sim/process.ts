@@ -1,0 +1,44 @@
+/**
+ * A store process as the simulated cluster sees it: what it gets from its machine, and what checkers
+ * and clients get from it. store.ts implements it with production code.
+ */
+import type { Prng, Timers } from "../../src/base/index.js";
+import type { Runner } from "../../src/batch/index.js";
+import type { RaftEvents, Transport } from "../../src/raftstore/index.js";
+import type { SimDisk, SimEngine } from "./disk.js";
+import type { SimHost } from "./host.js";
+import type { SimOptions } from "./options.js";
+import type { SimPdPort } from "./pd.js";
+import type { SimTrace } from "./trace.js";
+import type { PeerView, RegionView } from "./view.js";
+import type { KvReply, KvRequest } from "./workload/kv.js";
+
+/** What one incarnation of a store runs on. */
+export interface StoreEnv {
+  /** 1, 2, …: the machine, not the store id. */
+  readonly number: number;
+  readonly host: SimHost;
+  readonly timers: Timers;
+  readonly runner: Runner;
+  readonly disk: SimDisk;
+  readonly engine: SimEngine;
+  readonly pd: SimPdPort;
+  readonly transport: Transport;
+  readonly prng: Prng;
+  readonly options: SimOptions;
+  readonly trace: SimTrace;
+  /** Ends the process: a crash of the machine's store. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** A running store. */
+export interface StoreProcess {
+  /** 0 until it is known. */
+  readonly storeId: number;
+  readonly events: RaftEvents;
+  serve(request: KvRequest, answer: (reply: KvReply) => void): void;
+  peers(): readonly PeerView[];
+  dataDigest(region: RegionView): string;
+  /** One line for each peer. */
+  describe(): string[];
+}
