@@ -116,6 +116,12 @@ export const ERROR_CODES = {
     cause: "PD refused to register this store.",
     remedy: "Read PD's words: another store may use this address or this data directory.",
   },
+  "RUTILE:Snapshot:Damaged": {
+    cause: "The file of a received snapshot, which a region needs to go on, is damaged or gone.",
+    remedy:
+      "The disk loses data. Remove this store from the cluster with rutile ctl store delete, let " +
+      "its peers replace it, and start it with an empty --data-dir.",
+  },
   "KV:Raftstore:EntryTooLarge": {
     cause: "One write is larger than a raft entry may be.",
     remedy: "Split the batch, or raise raftstore.raft-entry-max-size on the stores.",

@@ -10,6 +10,8 @@ export interface EngineSupports {
   readonly snapshotsMax: number;
   /** `approximateSize` counts data on disk. */
   readonly approximateSize: boolean;
+  /** A range of any size is deleted by one record, at a cost that does not grow with the range. */
+  readonly rangeDeleteCheap: boolean;
 }
 
 export const ENGINE_SUPPORTS: Readonly<Record<EngineBinding, EngineSupports>> = {
@@ -18,17 +20,20 @@ export const ENGINE_SUPPORTS: Readonly<Record<EngineBinding, EngineSupports>> = 
     snapshotConstantTime: true,
     snapshotsMax: Number.POSITIVE_INFINITY,
     approximateSize: true,
+    rangeDeleteCheap: false,
   },
   rocksdb: {
     disk: true,
     snapshotConstantTime: false,
     snapshotsMax: 256,
     approximateSize: true,
+    rangeDeleteCheap: false,
   },
   librocksdb: {
     disk: true,
     snapshotConstantTime: true,
     snapshotsMax: Number.POSITIVE_INFINITY,
     approximateSize: true,
+    rangeDeleteCheap: true,
   },
 };

@@ -24,6 +24,11 @@ export {
   type RequestHeader,
   type ServedBy,
 } from "./request_check.js";
+export { MemorySnapDisk, MemorySnapFiles, type SnapFiles } from "./snapshot/files.js";
+export { RegionSnapshots, type SnapshotDeps, type SnapshotOptions } from "./snapshot/manager.js";
+export { bindSnapshotMetrics } from "./snapshot/metrics.js";
+export { NodeSnapFiles } from "./snapshot/node_files.js";
+export { gapsBetween, type KeySpan } from "./snapshot/range_jobs.js";
 export type * from "./snapshot/types.js";
 export {
   type BootstrapStep,

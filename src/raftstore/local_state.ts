@@ -118,8 +118,9 @@ export function regionFromPb(region: metapb.Region): RegionInfo {
   const epoch = region.regionEpoch;
   return {
     id: toBigInt(region.id),
-    startKey: region.startKey.slice(),
-    endKey: region.endKey.slice(),
+    // Not `slice`, which shares memory when the decoder has made Buffers.
+    startKey: new Uint8Array(region.startKey),
+    endKey: new Uint8Array(region.endKey),
     confVer: epoch == null ? 0n : toBigInt(epoch.confVer as Wire64),
     version: epoch == null ? 0n : toBigInt(epoch.version as Wire64),
     peers: region.peers.map(peerFromPb),

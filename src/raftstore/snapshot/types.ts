@@ -57,8 +57,8 @@ export interface SnapshotSource {
   /** An estimate, for people and heartbeats; the stream itself says where it ends. */
   readonly totalBytes: number;
   /**
-   * Calls back once, now or later, when the rate limit allows another chunk. To be awaited before
-   * each `next`.
+   * Calls back once, in a later turn, when the rate limit allows another chunk. To be awaited
+   * before each `next`.
    */
   ready(go: () => void): void;
   /**
@@ -74,11 +74,15 @@ export interface SnapshotSource {
 /** Bytes of a snapshot on their way in. */
 export interface SnapshotSink {
   /**
-   * Calls back once, now or later, when another chunk may come: the rate limit allows it and the
-   * disk keeps up. To be awaited before each `write`; who does not is refused at a bound.
+   * Calls back once, in a later turn, when another chunk may come: the rate limit allows it and
+   * the disk keeps up; also when the stream failed, which `write` then says. To be awaited before
+   * each `write`; who does not is refused at a bound.
    */
   ready(go: () => void): void;
-  /** Err: the chunk is damaged or too long; the stream ends with this text. */
+  /**
+   * Err: the chunk is damaged or too long; the stream ends with this text. Nobody may change the
+   * chunk afterwards.
+   */
   write(chunk: Uint8Array): string | undefined;
   /** Makes it durable and checks it as a whole. Calls back once. */
   finish(done: (problem: string | undefined) => void): void;
@@ -101,11 +105,16 @@ export interface SnapshotStats {
 }
 
 export interface SnapshotManager {
+  /**
+   * To be called once at start, with the snapshots of regions in state Applying: their term and
+   * index are those of the truncated state. Removes all other received files.
+   */
+  retain(needed: readonly SnapKey[]): void;
   /** Calls back, now or later, with what a MsgSnapshot carries; bounded by concurrent sends. */
   generate(request: GenerateRequest, done: (result: GeneratedSnapshot) => void): void;
   /** The data of a generated snapshot; undefined when it is gone (expired). */
   open(key: SnapKey, toPeerId: number): SnapshotSource | undefined;
-  /** Begins to receive; a string is the refusal (too many at a time: RESOURCE_EXHAUSTED). */
+  /** Begins to receive; a string is the refusal: too many at a time, or not our format. */
   receive(message: RaftMessage): SnapshotSink | string;
   /** Whether all bytes of a snapshot are here, durable and checked. */
   has(key: SnapKey): boolean;
