@@ -1,6 +1,6 @@
 /**
- * Writes that were submitted by a turn and wait for their sync: who is to be answered, without an
- * object for each. Rows are (stream, id low, id high, cmd). Hot path.
+ * Writes of a turn to one region that wait until they are applied: who is to be answered, without
+ * an object for each. Rows are (stream, id low, id high, cmd). Hot path.
  */
 import { err, type Logger } from "../base/index.js";
 import { type kvrpcpb, kvrpcpb as messages } from "../pb/index.js";
@@ -10,7 +10,7 @@ import { regionErrorToProto } from "./error_map.js";
 
 export const ACK_STRIDE = 4;
 
-/** The writes of one turn that are answered together. */
+/** Writes that are answered together. */
 export interface AckBatch {
   readonly streams: readonly BatchStream[];
   readonly rows: Uint32Array;
@@ -32,24 +32,18 @@ function failureBody(error: StorageError): Uint8Array {
 const SUCCESS = new Uint8Array(0);
 
 /**
- * Returns the batch to answer once `writes` are settled. A write that rejects means that the engine
- * has failed for good: nothing is acknowledged, and the process is on its way out.
+ * Returns the batch to answer once `written` is settled. A write that rejects is a bug: nothing is
+ * acknowledged.
  */
 export async function ackWhenWritten(
-  writes: readonly Promise<Reply<void>>[],
+  written: Promise<Reply<void>>,
   streams: readonly BatchStream[],
   rows: Uint32Array,
   logger: Logger,
 ): Promise<AckBatch> {
-  const replies = await Promise.all(
-    writes.map((write) =>
-      write.catch((error): Reply<void> => {
-        logger.error("write of a batch failed", { requests: rows.length / ACK_STRIDE }, error);
-        return err({ type: "key", message: "the storage engine failed" });
-      }),
-    ),
-  );
-  const failed = replies.find((reply) => !reply.ok);
-  const body = failed === undefined || failed.ok ? SUCCESS : failureBody(failed.error);
-  return { streams, rows, done: 0, body };
+  const reply = await written.catch((error): Reply<void> => {
+    logger.error("write of a batch failed", { requests: rows.length / ACK_STRIDE }, error);
+    return err({ type: "key", message: "the storage engine failed" });
+  });
+  return { streams, rows, done: 0, body: reply.ok ? SUCCESS : failureBody(reply.error) };
 }

@@ -4,6 +4,8 @@
  */
 import { assert, LIMITS } from "../base/index.js";
 import {
+  BATCH_COMMAND_BYTES,
+  BATCH_COMMAND_CONTEXT,
   BATCH_KIND_BYTES,
   BATCH_KIND_NONE,
   BATCH_OUT_BYTES,
@@ -36,9 +38,11 @@ import {
   BATCH_RESPONSE_STREAM,
   batchCommandsCollect,
   batchCommandsEncode,
+  SLICE_ABSENT,
   SLICE_BYTES,
 } from "../kernel/index.js";
 import { ACK_STRIDE, type AckBatch } from "./batch_acks.js";
+import type { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
 import { encodeAlone } from "./batch_large.js";
 import type { TurnLayout, TurnSizes } from "./batch_layout.js";
@@ -52,11 +56,13 @@ const COMPLETION_INLINE_MAX = 256 * 1024;
 export class BatchAnswers {
   readonly #deps: TurnDeps;
   readonly #sizes: TurnSizes;
+  readonly #judge: ContextJudge;
   #layout: TurnLayout | undefined;
   #streams: readonly BatchStream[] = [];
 
-  constructor(deps: TurnDeps, sizes: TurnSizes) {
+  constructor(deps: TurnDeps, sizes: TurnSizes, judge: ContextJudge) {
     this.#deps = deps;
+    this.#judge = judge;
     this.#sizes = sizes;
   }
 
@@ -234,7 +240,7 @@ export class BatchAnswers {
   #read(from: number, count: number): number {
     const { kernels, storage } = this.#deps;
     const layout = this.#layout as TurnLayout;
-    return storage.batch.multiGetArena({
+    const { done, outUsedEnd } = storage.batch.multiGetArena({
       memory: kernels.arena.u8,
       count,
       keyTable: layout.keyTable + from * SLICE_BYTES,
@@ -243,7 +249,28 @@ export class BatchAnswers {
       outEnd: layout.valuesEnd,
       scratch: layout.engineScratch,
       scratchEnd: layout.engineScratchEnd,
-    }).done;
+    });
+    this.#countReads(layout, from, done, outUsedEnd - layout.values);
+    return done;
+  }
+
+  /** Counts `done` gets from `from` on, with `bytes` of values, as flow of their regions. */
+  #countReads(layout: TurnLayout, from: number, done: number, bytes: number): void {
+    const { regions, slots } = this.#judge;
+    if (regions.length === 1) {
+      regions[0]?.peer.onRead(done, bytes);
+      return;
+    }
+    const { u32 } = this.#deps.kernels.arena;
+    const owners = layout.getCommands >>> 2;
+    const lengths = (layout.valueTable + 4) >>> 2;
+    for (let i = from; i < from + done; i++) {
+      const command = layout.commands + (u32[owners + i] as number) * BATCH_COMMAND_BYTES;
+      const context = u32[(command + BATCH_COMMAND_CONTEXT) >>> 2] as number;
+      const length = u32[lengths + i * (SLICE_BYTES >>> 2)] as number;
+      const region = regions[slots[context] as number];
+      region?.peer.onRead(1, length === SLICE_ABSENT ? 0 : length);
+    }
   }
 
   /** Makes the command of get `from` cold; returns the first get of the next command. */

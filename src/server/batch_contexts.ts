@@ -32,24 +32,25 @@ const TWO_32 = 0x1_0000_0000;
 const HIGH_UNSAFE = 0x20_0000;
 /** Stands for a number that no region has. */
 const NO_NUMBER = -1;
+/** Regions of one turn, searched one by one; commands of further ones are cold. */
+const REGIONS_MAX = 256;
 
 export class ContextJudge {
   readonly #arena: Arena;
   readonly #batch: BatchPath;
   readonly #clusterLow: number;
   readonly #clusterHigh: number;
-  /** The region whose bounds were copied last in this turn. */
-  #view: RegionView | undefined;
-  #startPtr = 0;
-  #endPtr = 0;
+  /** The regions of this turn's hot contexts, each once; their index is their slot. */
+  readonly regions: RegionView[] = [];
+  /** The slot of each context's region; only those of hot contexts are set. */
+  readonly slots: Uint32Array;
+  /** Where the bounds of each slot's region were copied to: start, then end. */
+  readonly #bounds: number[] = [];
   #boundsNext = 0;
 
-  /** A region of this turn; undefined when no context is hot. */
-  get view(): RegionView | undefined {
-    return this.#view;
-  }
-
-  constructor(arena: Arena, storage: Storage) {
+  /** `contextsMax`: rows of the context table. */
+  constructor(arena: Arena, storage: Storage, contextsMax: number) {
+    this.slots = new Uint32Array(contextsMax);
     this.#arena = arena;
     this.#batch = storage.batch;
     this.#clusterLow = u64Low(storage.clusterId);
@@ -58,17 +59,17 @@ export class ContextJudge {
 
   /** Fills verdict and bounds of the first `count` context rows. */
   judge(layout: TurnLayout, count: number): void {
-    this.#view = undefined;
+    this.regions.length = 0;
     this.#boundsNext = layout.bounds;
     const { u32 } = this.#arena;
     for (let i = 0; i < count; i++) {
       const row = layout.contexts + i * BATCH_CONTEXT_BYTES;
-      const hot = this.#isHot(row, layout);
+      const hot = this.#isHot(i, row, layout);
       u32[(row + BATCH_CONTEXT_VERDICT) >>> 2] = hot ? BATCH_VERDICT_HOT : BATCH_VERDICT_COLD;
     }
   }
 
-  #isHot(row: number, layout: TurnLayout): boolean {
+  #isHot(index: number, row: number, layout: TurnLayout): boolean {
     const { u32 } = this.#arena;
     if (u32[(row + BATCH_CONTEXT_FLAGS) >>> 2] !== 0) return false;
     if (!this.#isOurCluster(row)) return false;
@@ -76,10 +77,13 @@ export class ContextJudge {
     const regionId = this.#number(row + BATCH_CONTEXT_REGION_ID);
     const view = regionId <= 0 ? undefined : this.#batch.region(regionId);
     if (view === undefined || !this.#matches(row, view)) return false;
-    if (view !== this.#view && !this.#copyBounds(view, layout)) return false;
-    u32[(row + BATCH_CONTEXT_START_PTR) >>> 2] = this.#startPtr;
+    const slot = this.#slotOf(view, layout);
+    if (slot < 0) return false;
+    this.slots[index] = slot;
+    const startPtr = this.#bounds[slot] as number;
+    u32[(row + BATCH_CONTEXT_START_PTR) >>> 2] = startPtr;
     u32[(row + BATCH_CONTEXT_START_LENGTH) >>> 2] = view.startKey.length;
-    u32[(row + BATCH_CONTEXT_END_PTR) >>> 2] = this.#endPtr;
+    u32[(row + BATCH_CONTEXT_END_PTR) >>> 2] = startPtr + view.startKey.length;
     u32[(row + BATCH_CONTEXT_END_LENGTH) >>> 2] = view.endKey.length;
     return true;
   }
@@ -107,18 +111,22 @@ export class ContextJudge {
     return version === API_VERSION.V1 && this.#batch.apiVersion !== API_VERSION.V2;
   }
 
-  #copyBounds(view: RegionView, layout: TurnLayout): boolean {
+  /** Returns the region's slot, or -1 when its bounds do not fit any more. */
+  #slotOf(view: RegionView, layout: TurnLayout): number {
+    const { regions } = this;
+    const last = regions.length - 1;
+    // Contexts come in runs of one region, and a turn has few regions.
+    const known = regions[last] === view ? last : regions.indexOf(view);
+    if (known >= 0) return known;
     const { startKey, endKey } = view;
     const startPtr = this.#boundsNext;
     const endPtr = startPtr + startKey.length;
-    if (endPtr + endKey.length > layout.boundsEnd) return false;
+    if (endPtr + endKey.length > layout.boundsEnd || regions.length === REGIONS_MAX) return -1;
     this.#arena.u8.set(startKey, startPtr);
     this.#arena.u8.set(endKey, endPtr);
     this.#boundsNext = endPtr + endKey.length;
-    this.#startPtr = startPtr;
-    this.#endPtr = endPtr;
-    this.#view = view;
-    return true;
+    this.#bounds[regions.length] = startPtr;
+    return regions.push(view) - 1;
   }
 
   /** The u64 at an address as a Number, or NO_NUMBER. */

@@ -1,12 +1,13 @@
 /**
  * One turn of BatchCommands: the frames of all streams that arrived since the last one go through
- * one decode, one plan, one write batch, one multi-get and one encode. Hot path.
+ * one decode, one plan, one write batch a region, one multi-get and one encode. Hot path.
  *
  * Order inside a turn. Requests of one turn are concurrent: none of them was answered when the
  * last one arrived, so any order is legal for their clients. Ours: plain writes are submitted in
- * order of arrival as one write batch, then cold requests in order of arrival, then point reads,
+ * order of arrival, region by region, then cold requests in order of arrival, then point reads,
  * which therefore may or may not see the writes of their own turn. A read that arrives after a
- * write was answered sees it, because the answer follows the sync and this read's turn.
+ * write was answered sees it, because the answer follows the apply and this read's turn. The lease
+ * is checked after the requests came, and the state that is read later is that of the check or newer.
  */
 import { assert } from "../base/index.js";
 import {
@@ -49,18 +50,14 @@ import {
   BATCH_PARAM_SUBS,
   BATCH_PARAM_TTL,
   BATCH_PARAM_WRITE_CAPACITY,
-  BATCH_PARAM_WRITE_COMMAND_COUNT,
   BATCH_PARAM_WRITE_COMMANDS,
-  BATCH_PARAM_WRITE_COUNT,
   BATCH_PARAM_WRITES,
   BATCH_STATUS_OK,
   batchCommandsDecode,
   batchCommandsPlan,
-  WRITE_ROW_BYTES,
-  writeBatchBuild,
 } from "../kernel/index.js";
-import { API_VERSION, type RegionView, type Reply } from "../storage/index.js";
-import { ACK_STRIDE, type AckBatch, ackWhenWritten } from "./batch_acks.js";
+import { API_VERSION } from "../storage/index.js";
+import type { AckBatch } from "./batch_acks.js";
 import { BatchAnswers } from "./batch_answers.js";
 import { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
@@ -68,6 +65,7 @@ import { frameStatus } from "./batch_frame_status.js";
 import { layOut, type TurnLayout, type TurnSizes, turnSizes } from "./batch_layout.js";
 import { splitFrame } from "./batch_oversize.js";
 import type { BatchStream } from "./batch_stream.js";
+import { BatchWrites } from "./batch_writes.js";
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -75,6 +73,7 @@ export class TurnRunner {
   readonly #deps: TurnDeps;
   readonly #sizes: TurnSizes;
   readonly #judge: ContextJudge;
+  readonly #writes: BatchWrites;
   readonly #answers: BatchAnswers;
   /** The streams of the turn that runs; their index is the stream of the tables. */
   #streams: readonly BatchStream[] = [];
@@ -82,8 +81,9 @@ export class TurnRunner {
   constructor(deps: TurnDeps) {
     this.#deps = deps;
     this.#sizes = turnSizes(deps.kernels.arena);
-    this.#judge = new ContextJudge(deps.kernels.arena, deps.storage);
-    this.#answers = new BatchAnswers(deps, this.#sizes);
+    this.#judge = new ContextJudge(deps.kernels.arena, deps.storage, this.#sizes.contexts);
+    this.#writes = new BatchWrites(deps, this.#sizes, this.#judge);
+    this.#answers = new BatchAnswers(deps, this.#sizes, this.#judge);
   }
 
   /**
@@ -102,7 +102,7 @@ export class TurnRunner {
       if (this.#takeFrames(layout)) {
         this.#judge.judge(layout, this.#param(layout, BATCH_PARAM_CONTEXT_COUNT));
         batchCommandsPlan(this.#deps.kernels, layout.params);
-        this.#submitWrites(layout);
+        this.#writes.submit(layout, streams);
         this.#dispatchCold(layout, 0);
       }
       const coldBefore = this.#param(layout, BATCH_PARAM_COLD_COUNT);
@@ -237,51 +237,6 @@ export class TurnRunner {
     for (const { idLow, idHigh, cmd, body } of requests) {
       cold.dispatch(stream, idLow, idHigh, cmd, body);
     }
-  }
-
-  /** Builds the write batch of the turn and submits it; the answers follow the sync. */
-  #submitWrites(layout: TurnLayout): void {
-    const { kernels, storage, counters, logger, onAcks } = this.#deps;
-    const { arena } = kernels;
-    const count = this.#param(layout, BATCH_PARAM_WRITE_COUNT);
-    if (count === 0) return;
-    counters.writes += this.#param(layout, BATCH_PARAM_WRITE_COMMAND_COUNT);
-    const prefix = {
-      ptr: this.#param(layout, BATCH_PARAM_PREFIX),
-      length: this.#param(layout, BATCH_PARAM_PREFIX_LENGTH),
-    };
-    const writes: Promise<Reply<void>>[] = [];
-    for (let from = 0; from < count; ) {
-      const rows = layout.writes + from * WRITE_ROW_BYTES;
-      const out = arena.output.next;
-      const done = writeBatchBuild(kernels, rows, count - from, prefix, out, arena.output.end);
-      assert(done > 0, "the output is larger than any entry");
-      writes.push(
-        storage.batch.writeBytes(
-          this.#judge.view as RegionView,
-          arena.u8.subarray(out, arena.outEnd),
-        ),
-      );
-      from += done;
-    }
-    const rows = this.#ackRows(layout);
-    void ackWhenWritten(writes, this.#streams, rows, logger).then(onAcks);
-  }
-
-  #ackRows(layout: TurnLayout): Uint32Array {
-    const { u32 } = this.#deps.kernels.arena;
-    const count = this.#param(layout, BATCH_PARAM_WRITE_COMMAND_COUNT);
-    const rows = new Uint32Array(count * ACK_STRIDE);
-    for (let i = 0; i < count; i++) {
-      const command = u32[(layout.writeCommands >>> 2) + i] as number;
-      const at = (layout.commands + command * BATCH_COMMAND_BYTES) >>> 2;
-      const to = i * ACK_STRIDE;
-      rows[to] = u32[at + (BATCH_COMMAND_STREAM >>> 2)] as number;
-      rows[to + 1] = u32[at + (BATCH_COMMAND_ID_LOW >>> 2)] as number;
-      rows[to + 2] = u32[at + (BATCH_COMMAND_ID_HIGH >>> 2)] as number;
-      rows[to + 3] = u32[at + (BATCH_COMMAND_CMD >>> 2)] as number;
-    }
-    return rows;
   }
 
   /** Hands the cold commands from `from` on to the cold path, each with a copy of its bytes. */

@@ -153,6 +153,9 @@ export class RaftKv implements KvEngine {
     header: RequestHeader,
     representation: Uint8Array,
   ): Promise<Reply<void>> {
+    if (representation.length > this.options.raftEntryMaxSizeBytes) {
+      return Promise.resolve(entryTooLargeFailure(header.regionId, representation.length));
+    }
     const refused = this.admit(representation.length, false);
     if (refused !== undefined) return Promise.resolve(refused);
     const data = representation.slice();
