@@ -18,8 +18,10 @@ const NOT_YET_DRIVEN = [
   "src/raftstore/apply/",
   "src/raftstore/cmd_codec.ts",
   "src/raftstore/conf_state.ts",
+  "src/raftstore/epoch_checker.ts",
   "src/raftstore/fsm/apply.ts",
   "src/raftstore/pending_create.ts",
+  "src/raftstore/propose_admin.ts",
 ];
 const KERNEL_HELPERS = new Set(["abi", "arena"]);
 const LEFTOVER = /\b(TODO(?!\(#\d)|FIXME|XXX)\b/;

@@ -18,8 +18,11 @@ const PURE = [
   "src/pd/id/",
   "src/pd/placement/",
   "src/raftstore/apply/",
+  "src/raftstore/cmd_codec.ts",
   "src/raftstore/epoch.ts",
+  "src/raftstore/epoch_checker.ts",
   "src/raftstore/fsm/",
+  "src/raftstore/propose_admin.ts",
   "src/raftstore/ready.ts",
 ];
 /** Compiles and instantiates the modules: the one place that touches the environment. */

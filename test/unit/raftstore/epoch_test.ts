@@ -1,0 +1,159 @@
+/** The epoch table (semantics 3.4): one row a command, at propose and at apply. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  checkEpoch,
+  EPOCH_RULES,
+  type EpochCommand,
+  isEpochStale,
+  mayFollow,
+} from "../../../src/raftstore/epoch.js";
+import { EpochChecker } from "../../../src/raftstore/epoch_checker.js";
+import type { RegionError, RegionInfo } from "../../../src/raftstore/region.js";
+import { testRegion } from "../../support/apply_harness.js";
+
+const REGION = testRegion(); // conf_ver 3, version 4
+
+/** What passes: v and c are the sender's version and conf_ver relative to the region's. */
+const ROWS: Readonly<Record<EpochCommand, { version: boolean; confVer: boolean }>> = {
+  normal: { version: true, confVer: false },
+  changePeer: { version: false, confVer: true },
+  split: { version: true, confVer: true },
+  compactLog: { version: false, confVer: false },
+  transferLeader: { version: false, confVer: false },
+};
+
+for (const [command, checks] of Object.entries(ROWS) as [EpochCommand, typeof ROWS.normal][]) {
+  test(`${command} checks ${checks.version ? "version " : ""}${checks.confVer ? "conf_ver" : ""}`, () => {
+    for (const version of [3n, 4n, 5n]) {
+      for (const confVer of [2n, 3n, 4n]) {
+        const passes = (!checks.version || version === 4n) && (!checks.confVer || confVer === 3n);
+        const error = checkEpoch(command, { version, confVer }, REGION);
+        assert.is(error === undefined, passes, `version ${version}, conf_ver ${confVer}`);
+      }
+    }
+  });
+}
+
+test("only a change of peers moves conf_ver, only a split moves the version", () => {
+  const moves = Object.entries(EPOCH_RULES).map(
+    ([name, rule]) => `${name}:${rule.changesVersion ? "v" : ""}${rule.changesConfVer ? "c" : ""}`,
+  );
+  assert.equal(moves, ["normal:", "changePeer:c", "split:v", "compactLog:", "transferLeader:"]);
+});
+
+test("a refusal names both epochs and carries the region, then its siblings", () => {
+  const sibling = testRegion({ id: 9n });
+  const error = checkEpoch("split", { version: 3n, confVer: 0n }, REGION, [sibling]);
+  assert.equal(error, {
+    kind: "epochNotMatch",
+    message:
+      "EpochNotMatch current epoch of region 2 is conf_ver: 3 version: 4, but you sent version: 3",
+    currentRegions: [REGION, sibling],
+  });
+});
+
+test("an epoch is stale if any field is behind", () => {
+  const base = { version: 4n, confVer: 3n };
+  assert.not(isEpochStale(base, base));
+  assert.ok(isEpochStale({ version: 3n, confVer: 9n }, base));
+  assert.ok(isEpochStale({ version: 9n, confVer: 2n }, base));
+  assert.not(isEpochStale({ version: 5n, confVer: 3n }, base));
+});
+
+/** Which command may wait in the log behind which: rows follow, columns are under way. */
+const FOLLOWS: Readonly<Record<string, string>> = {
+  normal: "changePeer",
+  changePeer: "split",
+  split: "",
+  compactLog: "changePeer split",
+};
+
+test("a command does not follow a change of what it checks", () => {
+  for (const [command, allowed] of Object.entries(FOLLOWS)) {
+    for (const pending of ["changePeer", "split"] as const) {
+      const may = mayFollow(command as EpochCommand, pending);
+      assert.is(may, allowed.includes(pending), `${command} after ${pending}`);
+    }
+  }
+});
+
+const HEADER = {
+  regionId: 2n,
+  confVer: 3n,
+  version: 4n,
+  peerId: 11n,
+  storeId: 1n,
+  term: 6n,
+};
+
+interface Heard {
+  readonly errors: RegionError[];
+  readonly done: (result: { readonly ok: false; readonly error: RegionError }) => void;
+}
+
+function hear(): Heard {
+  const errors: RegionError[] = [];
+  return { errors, done: ({ error }) => errors.push(error) };
+}
+
+test("who conflicts with a split under way waits, and hears the new regions", () => {
+  const checker = new EpochChecker();
+  checker.proposed("split", 11, 6);
+  assert.is(checker.conflict("compactLog", 6), 0);
+  assert.is(checker.conflict("changePeer", 6), 0);
+  assert.is(checker.conflict("normal", 6), 11);
+  const write = hear();
+  assert.ok(checker.wait(11, HEADER, write.done));
+  checker.applied(10, [REGION]);
+  assert.is(write.errors.length, 0);
+  const split: RegionInfo = testRegion({ version: 5n });
+  const sibling = testRegion({ id: 9n, version: 5n });
+  checker.applied(12, [split, sibling]);
+  const [error] = write.errors;
+  assert.is(error?.kind, "epochNotMatch");
+  assert.equal(error?.kind === "epochNotMatch" && error.currentRegions, [split, sibling]);
+  assert.is(checker.conflict("split", 6), 0);
+});
+
+test("changes of different fields are under way together, each with its own followers", () => {
+  const checker = new EpochChecker();
+  checker.proposed("split", 11, 6);
+  checker.proposed("changePeer", 12, 6);
+  assert.is(checker.conflict("normal", 6), 11);
+  assert.is(checker.conflict("changePeer", 6), 12);
+  assert.is(checker.conflict("split", 6), 12, "the last of two");
+  const change = hear();
+  assert.ok(checker.wait(12, HEADER, change.done));
+  checker.applied(11, [testRegion({ version: 5n })]);
+  assert.is(change.errors.length, 0);
+  checker.applied(12, [testRegion({ version: 5n, confVer: 4n })]);
+  assert.is(change.errors.length, 1);
+});
+
+test("changes of an older term are forgotten, who waited is stale", () => {
+  const checker = new EpochChecker();
+  checker.proposed("split", 10, 6);
+  const write = hear();
+  assert.ok(checker.wait(10, HEADER, write.done));
+  assert.is(checker.conflict("normal", 7), 0);
+  assert.is(write.errors[0]?.kind, "staleCommand");
+});
+
+test("commands that change no epoch are not kept", () => {
+  const checker = new EpochChecker();
+  checker.proposed("compactLog", 10, 6);
+  checker.proposed("normal", 11, 6);
+  assert.is(checker.conflict("split", 6), 0);
+});
+
+test("a bounded number waits", () => {
+  const checker = new EpochChecker();
+  checker.proposed("split", 10, 6);
+  const { done } = hear();
+  let waiting = 0;
+  while (waiting < 10_000 && checker.wait(10, HEADER, done)) waiting++;
+  assert.is(waiting, 4096);
+});
+
+test.run();
