@@ -1,0 +1,375 @@
+/** Raw commands over regions whose leadership, leases and deliveries the test decides. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import {
+  EMPTY_BYTES,
+  NULL_LOGGER,
+  NULL_METRICS,
+  utf8,
+  utf8Decode,
+} from "../../../src/base/index.js";
+import { loadKernels } from "../../../src/kernel/index.js";
+import {
+  type RegionError,
+  type Reply,
+  type RequestContext,
+  STORAGE_DEFAULTS,
+  type StorageOptions,
+} from "../../../src/storage/index.js";
+import { RaftStorage } from "../../../src/storage/storage.js";
+import { FakeClock } from "../../support/fake_clock.js";
+import { FakePd } from "../../support/fake_pd.js";
+import { type FakePeer, FakeRegions } from "../../support/fake_regions.js";
+import { memoryEngine } from "../../support/store_fixture.js";
+
+const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
+const KEY = utf8("k");
+const pair = (key: string, value: string, ttl = 0n) => ({
+  key: utf8(key),
+  value: utf8(value),
+  ttl,
+});
+
+interface Setup {
+  readonly regions: FakeRegions;
+  readonly storage: RaftStorage;
+  readonly clock: FakeClock;
+  /** Two regions, cut at "m". */
+  readonly left: FakePeer;
+  readonly right: FakePeer;
+  readonly ctx: RequestContext;
+}
+
+async function withRegions(
+  use: (setup: Setup) => Promise<void>,
+  options: Partial<StorageOptions> = {},
+): Promise<void> {
+  const engine = await memoryEngine();
+  const regions = new FakeRegions(engine);
+  const left = regions.add(2n, EMPTY_BYTES, utf8("m"));
+  const right = regions.add(3n, utf8("m"), EMPTY_BYTES);
+  const clock = new FakeClock();
+  const storage = new RaftStorage(
+    { ...STORAGE_DEFAULTS, ...options },
+    {
+      engine,
+      router: regions,
+      disk: { refuses: () => false },
+      pd: new FakePd(),
+      clock,
+      logger: NULL_LOGGER,
+      metrics: NULL_METRICS,
+      kernels: KERNELS,
+    },
+  );
+  try {
+    await use({ regions, storage, clock, left, right, ctx: regions.context(left) });
+  } finally {
+    regions.holds = false;
+    regions.deliver();
+    await storage.stop();
+    // Fails while a snapshot or an iterator is open.
+    await engine.close();
+  }
+}
+
+function errorOf(reply: Reply<unknown>): RegionError {
+  assert.ok(!reply.ok && reply.error.type === "region", "a region error was expected");
+  return (reply as { error: { error: RegionError } }).error.error;
+}
+
+const text = (reply: Reply<Uint8Array | undefined>): string | undefined =>
+  reply.ok && reply.value !== undefined ? utf8Decode(reply.value) : undefined;
+
+const scanAll = {
+  startKey: EMPTY_BYTES,
+  endKey: EMPTY_BYTES,
+  limit: 100,
+  keyOnly: false,
+  reverse: false,
+};
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+test("under the lease a read answers in its turn; without it, it asks the log", async () => {
+  await withRegions(async ({ storage, regions, left, ctx }) => {
+    assert.ok((await storage.raw.put(ctx, "", pair("k", "1"), false)).ok);
+    const local = storage.raw.get(ctx, "", KEY);
+    assert.not.instance(local, Promise);
+    left.hasLease = false;
+    const sent = regions.sent.length;
+    const reads = ["k", "k", "x"].map((key) => storage.raw.get(ctx, "", utf8(key)));
+    const ttl = storage.raw.getKeyTtl(ctx, "", KEY);
+    for (const read of [...reads, ttl]) assert.instance(read, Promise);
+    const values = await Promise.all(reads);
+    assert.equal(values.map(text), ["1", "1", undefined]);
+    assert.is((await ttl).ok, false);
+    assert.is(regions.sent.length, sent + 1, "the reads of one turn share a command");
+    const [message] = regions.sent.slice(-1);
+    assert.ok(message?.kind === "read" && !message.command.replicaRead);
+  });
+});
+
+test("a read sees what its answer finds, not what was there when it asked", async () => {
+  await withRegions(async ({ storage, regions, left, ctx }) => {
+    left.hasLease = false;
+    regions.holds = true;
+    const put = storage.raw.put(ctx, "", pair("k", "1"), false);
+    const read = storage.raw.get(ctx, "", KEY);
+    const scan = storage.raw.scan(ctx, "", scanAll);
+    await turn();
+    regions.deliver(1);
+    await put;
+    regions.deliver();
+    assert.is(text(await read), "1");
+    const scanned = await scan;
+    assert.is(scanned.ok && scanned.value.length, 1);
+  });
+});
+
+test("a follower: NotLeader with a hint, replica reads by the log, stale reads at once", async () => {
+  await withRegions(async ({ storage, regions, left, ctx }) => {
+    await storage.raw.put(ctx, "", pair("k", "1"), false);
+    regions.depose(left);
+    for (const reply of [
+      await storage.raw.get(ctx, "", KEY),
+      await storage.raw.put(ctx, "", pair("k", "2"), false),
+      await storage.raw.put({ ...ctx, replicaRead: true }, "", pair("k", "2"), false),
+      await storage.raw.scan(ctx, "", scanAll),
+      await storage.raw.compareAndSwap(
+        { ...ctx, replicaRead: true, staleRead: true },
+        "",
+        KEY,
+        utf8("1"),
+        utf8("2"),
+        0n,
+        false,
+      ),
+    ]) {
+      const error = errorOf(reply);
+      assert.is(error.kind === "notLeader" && error.leader?.storeId, 9n);
+    }
+    const sent = regions.sent.length;
+    const replica = { ...ctx, replicaRead: true };
+    assert.is(text(await storage.raw.get(replica, "", KEY)), "1");
+    const scanned = await storage.raw.scan(replica, "", scanAll);
+    assert.is(scanned.ok && scanned.value.length, 1);
+    for (const message of regions.sent.slice(sent)) {
+      assert.ok(message.kind === "read" && message.command.replicaRead);
+    }
+    assert.is(regions.sent.length, sent + 2);
+    const stale = { ...ctx, staleRead: true };
+    assert.is(text(await storage.raw.get(stale, "", KEY)), "1");
+    left.dataReady = false;
+    assert.equal(errorOf(await storage.raw.get(stale, "", KEY)), {
+      kind: "dataIsNotReady",
+      message: "peer 102 is not ready, safe_ts 0, region 2",
+      regionId: 2n,
+      peerId: 102n,
+      safeTs: 0n,
+    });
+    assert.is(regions.sent.length, sent + 2, "stale reads ask nobody");
+  });
+});
+
+test("a region that changes while a read waits is checked again", async () => {
+  await withRegions(async ({ storage, regions, left, ctx }) => {
+    await storage.raw.put(ctx, "", pair("k", "1"), false);
+    left.hasLease = false;
+    regions.holds = true;
+    const read = storage.raw.get(ctx, "", KEY);
+    const checksum = storage.raw.checksum(ctx, [{ startKey: utf8("a"), endKey: utf8("l") }]);
+    await turn();
+    left.region = { ...left.region, version: 2n, endKey: utf8("c") };
+    const [message] = regions.sent.slice(-1);
+    // The peer's own check is left out: what is tested is that storage looks again.
+    assert.ok(message?.kind === "read");
+    for (const one of regions.sent) {
+      if (one.kind === "read") one.command.done({ ok: true, value: { readIndex: 7 } });
+    }
+    const error = errorOf(await read);
+    assert.is(error.kind === "epochNotMatch" && error.currentRegions[0]?.version, 2n);
+    assert.is(errorOf(await checksum).kind, "epochNotMatch");
+  });
+});
+
+test("what a peer cannot take: busy, or not found", async () => {
+  await withRegions(
+    async ({ storage, regions, left, ctx }) => {
+      regions.sendResult = "full";
+      const busy = errorOf(await storage.raw.put(ctx, "", pair("k", "1"), false));
+      assert.is(busy.kind === "serverIsBusy" && busy.reason, "raftstore is busy");
+      left.hasLease = false;
+      assert.is(errorOf(await storage.raw.get(ctx, "", KEY)).kind, "serverIsBusy");
+      regions.sendResult = "closed";
+      assert.is(errorOf(await storage.raw.get(ctx, "", KEY)).kind, "regionNotFound");
+      assert.is(
+        errorOf(await storage.raw.put(ctx, "", pair("k", "1"), false)).kind,
+        "regionNotFound",
+      );
+      regions.sendResult = "sent";
+      assert.ok(
+        (await storage.raw.put(ctx, "", pair("k", "1"), false)).ok,
+        "the quota was given back",
+      );
+    },
+    { schedulerPendingWriteThresholdBytes: 20 },
+  );
+});
+
+for (const [steps, outcome] of [
+  [1, "ok"],
+  [2, "staleCommand"],
+  [3, "notLeader"],
+] as const) {
+  test(`CAS, ${steps === 3 ? "a new leader" : `${steps} terms later`}: ${outcome}`, async () => {
+    await withRegions(async ({ storage, regions, left, ctx }) => {
+      await storage.raw.put(ctx, "", pair("k", "1"), false);
+      regions.holds = true;
+      const cas = storage.raw.compareAndSwap(ctx, "", KEY, utf8("1"), utf8("2"), 0n, false);
+      await turn();
+      // Between read and write, leadership went away and came back, or is gone.
+      if (steps === 3) regions.depose(left);
+      else left.term += BigInt(steps);
+      regions.deliver();
+      const reply = await cas;
+      assert.is(reply.ok ? "ok" : errorOf(reply).kind, outcome);
+      regions.holds = false;
+      const got = await storage.raw.get({ ...ctx, staleRead: true }, "", KEY);
+      assert.is(text(got), outcome === "ok" ? "2" : "1");
+    });
+  });
+}
+
+test("CAS without a lease reads by the log, and still one of two wins", async () => {
+  await withRegions(async ({ storage, left, ctx }) => {
+    left.hasLease = false;
+    const replies = await Promise.all(
+      ["a", "b", "c"].map((value) =>
+        storage.raw.compareAndSwap(ctx, "", KEY, undefined, utf8(value), 0n, false),
+      ),
+    );
+    const won = replies.map((reply) => reply.ok && reply.value.swapped);
+    assert.equal(won, [true, false, false]);
+  });
+});
+
+test("scans, ranges and keys end at the region's bounds", async () => {
+  await withRegions(async ({ storage, regions, left, right, ctx }) => {
+    const rightCtx = regions.context(right);
+    for (const key of ["a", "l"]) await storage.raw.put(ctx, "", pair(key, "1"), false);
+    for (const key of ["m", "z"]) await storage.raw.put(rightCtx, "", pair(key, "1"), false);
+    const keysOf = async (context: RequestContext, more: object): Promise<string> => {
+      const reply = await storage.raw.scan(context, "", { ...scanAll, ...more });
+      return reply.ok
+        ? reply.value.map(({ key }) => utf8Decode(key)).join("")
+        : errorOf(reply).kind;
+    };
+    assert.is(await keysOf(ctx, {}), "al", "forward, clipped at the end");
+    assert.is(await keysOf(rightCtx, { startKey: utf8("m") }), "mz");
+    assert.is(await keysOf(rightCtx, { startKey: utf8("a") }), "keyNotInRegion");
+    const down = { startKey: utf8("z~"), reverse: true };
+    assert.is(await keysOf(rightCtx, down), "zm", "reverse, clipped at the start");
+    assert.is(await keysOf(ctx, { startKey: utf8("m"), reverse: true }), "la", "from the end");
+    assert.is(await keysOf(ctx, down), "keyNotInRegion");
+    const sum = await storage.raw.checksum(ctx, [{ startKey: utf8("a"), endKey: utf8("zz") }]);
+    assert.is(sum.ok && sum.value.totalKvs, 2n);
+    const outside = await storage.raw.put(ctx, "", pair("m", "1"), false);
+    assert.is(errorOf(outside).kind, "keyNotInRegion");
+    const two = await storage.raw.batchGet(ctx, "", [utf8("a"), utf8("z")]);
+    assert.is(errorOf(two).kind, "keyNotInRegion");
+    const range = await storage.raw.deleteRange(ctx, "", utf8("a"), utf8("n"));
+    assert.is(errorOf(range).kind, "keyNotInRegion");
+    assert.ok((await storage.raw.deleteRange(ctx, "", utf8("b"), utf8("m"))).ok);
+    assert.is(await keysOf(ctx, {}), "a");
+    assert.ok(left.regionFlow.take().keysWritten > 0 && right.regionFlow.take().keysRead > 0);
+  });
+});
+
+test("a snapshot keeps the bounds that its region had", async () => {
+  await withRegions(
+    async ({ storage, left, ctx }) => {
+      const pairs = Array.from({ length: 600 }, (_, i) => pair(`k${1000 + i}`, "v"));
+      await storage.raw.batchPut(ctx, "", pairs, false);
+      const scan = storage.raw.batchScan(
+        ctx,
+        "",
+        [
+          { startKey: utf8("k"), endKey: utf8("k1400") },
+          { startKey: utf8("k1400"), endKey: utf8("l") },
+        ],
+        1000,
+        { keyOnly: true, reverse: false },
+      );
+      left.region = { ...left.region, version: 2n, endKey: utf8("k1200") };
+      const reply = await scan;
+      assert.is(reply.ok && reply.value.length, 600);
+    },
+    { readSliceMs: 0.01 },
+  );
+});
+
+test("the TTL pass: the leader deletes through the log, beside writes of other regions", async () => {
+  await withRegions(
+    async ({ storage, regions, left, right, clock, ctx }) => {
+      const rightCtx = regions.context(right);
+      await storage.raw.put(ctx, "", pair("a", "old", 1n), false);
+      await storage.raw.put(rightCtx, "", pair("z", "old", 1n), false);
+      clock.advance(1000);
+      regions.depose(right);
+      regions.holds = true;
+      const writes = regions.sent.length;
+      const early = storage.raw.put(ctx, "", pair("b", "1"), false);
+      const pass = storage.ttlChecker.runOnce();
+      await turn();
+      // The pass waits for the write of its region; a later one waits for the pass.
+      const late = storage.raw.put(ctx, "", pair("a", "new"), false);
+      await turn();
+      assert.is(regions.sent.length, writes + 1, "the gate holds");
+      regions.deliver();
+      await early;
+      await turn();
+      const kinds = regions.sent.slice(writes).map((message) => message.kind);
+      assert.equal(kinds, ["write", "write", "write"]);
+      const [, removal] = regions.sent.slice(writes);
+      assert.ok(removal?.kind === "write" && removal.command.frees);
+      assert.is(removal?.kind === "write" && removal.command.header.term, left.term);
+      regions.holds = false;
+      regions.deliver();
+      assert.ok((await late).ok);
+      await pass;
+      assert.is(text(await storage.raw.get(ctx, "", utf8("a"))), "new");
+      assert.is(regions.engine.get("default", utf8("zz")) !== undefined, true, "not the leader");
+    },
+    { apiVersion: 1 },
+  );
+});
+
+test("the batch path has a region only while it leads with a lease", async () => {
+  await withRegions(async ({ storage, regions, left }) => {
+    const { batch } = storage;
+    const view = batch.region(2);
+    assert.is(view?.term, 6);
+    assert.is(batch.region(2), view);
+    left.hasLease = false;
+    assert.is(batch.region(2), undefined);
+    left.hasLease = true;
+    assert.is(batch.region(2), view);
+    regions.changed();
+    assert.is(batch.region(2), view, "the same while nothing that it shows has changed");
+    left.term += 1n;
+    regions.changed();
+    assert.is(batch.region(2)?.term, 7);
+    left.region = { ...left.region, version: 5n };
+    regions.changed();
+    assert.is(batch.region(2)?.version, 5);
+    regions.depose(left);
+    assert.is(batch.region(2), undefined);
+    regions.remove(2n);
+    assert.is(batch.region(2), undefined);
+    assert.is(batch.region(4), undefined);
+    regions.add(4n, EMPTY_BYTES, EMPTY_BYTES);
+    assert.is(batch.region(4)?.peerId, 104);
+  });
+});
+
+test.run();
