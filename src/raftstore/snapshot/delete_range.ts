@@ -13,7 +13,7 @@ import type { KeySpan } from "./range_jobs.js";
 const SLICE_KEYS = 2048;
 const SLICE_KEY_BYTES = 256 << 10;
 /** Wait for a snapshot handle when all are in use. */
-const BUSY_RETRY_MS = 100;
+export const BUSY_RETRY_MS = 100;
 
 export interface SliceDeps {
   readonly port: EnginePort;
@@ -68,7 +68,8 @@ function deleteSlice(
   deps.port.write(batch.bytes(), false, () => again(cf, behind, 0));
 }
 
-function takeSnapshot(port: EnginePort): Snapshot | undefined {
+/** Returns a snapshot of the engine; undefined when all handles are in use. */
+export function takeSnapshot(port: EnginePort): Snapshot | undefined {
   try {
     return port.engine.snapshot();
   } catch (error) {
