@@ -5,7 +5,9 @@ import {
   addresses,
   bool,
   duration,
+  float,
   int,
+  names,
   oneOf,
   text,
   unsupportedPath,
@@ -26,7 +28,31 @@ export const PD_FIELDS = {
   "tso-save-interval": duration("5s", "100ms", "1h", "Width of the saved timestamp window."),
   "tso-update-physical-interval": duration("50ms", "1ms", "10s", "Step of the physical clock."),
   "schedule.max-store-down-time": duration("30m", "1s", "365d", "Silence before a store is Down."),
-  "replication.max-replicas": int(1, 1, 64, "Replicas of a region. PD's default is 3."),
+  "schedule.leader-schedule-limit": int(4, 0, 1_000_000, "Leader transfers at the same time."),
+  "schedule.region-schedule-limit": int(2048, 0, 1_000_000, "Balancing moves at the same time."),
+  "schedule.replica-schedule-limit": int(64, 0, 1_000_000, "Replica repairs at the same time."),
+  "schedule.patrol-region-interval": duration(
+    "10ms",
+    "1ms",
+    "1h",
+    "Between two batches of regions that are checked; a round takes a second at least.",
+  ),
+  "schedule.low-space-ratio": float(0.8, 0, 1, "A disk that is fuller takes no more regions."),
+  "schedule.tolerant-size-ratio": float(
+    0,
+    0,
+    1_000_000,
+    "Regions by which stores may differ before they are balanced; 0 = by the number of regions.",
+  ),
+  "schedule.enable-joint-consensus": bool(true, "Changes several peers in one step."),
+  "schedule.max-snapshot-count": int(64, 0, 1_000_000, "Snapshots at a store that is chosen."),
+  "schedule.max-pending-peer-count": int(64, 0, 1_000_000, "Lagging peers of a chosen store."),
+  "replication.max-replicas": int(3, 1, 64, "Replicas of a region, once there are enough stores."),
+  "replication.location-labels": names("Store labels that say where a store is, broadest first."),
+  "replication.isolation-level": text(
+    "",
+    "A location label whose value no two replicas of a region share, whatever is missing then.",
+  ),
   ...LOG_FIELDS,
   "engine.binding": oneOf(
     ENGINE_BINDINGS,
@@ -53,6 +79,11 @@ export function checkPd(checked: Validated<typeof PD_FIELDS>): Problem[] {
       `${key}: given "http://${one}", which no client can connect to; set ` +
       "advertise-client-urls (--advertise-client-urls) to this host's name or IP";
     problems.push({ where: where(key), text });
+  }
+  const level = values["replication.isolation-level"];
+  if (level !== "" && !values["replication.location-labels"].includes(level)) {
+    const text = `replication.isolation-level: given "${level}", which is no location label`;
+    problems.push({ where: where("replication.isolation-level"), text });
   }
   if (values["client-urls"].length > 1) {
     const text = `client-urls: given ${values["client-urls"].length} URLs, expected one`;

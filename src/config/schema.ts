@@ -112,6 +112,20 @@ export function text(defaultValue: string, doc: string): Field<string> {
   return field({ parse, format: quote }, defaultValue, doc);
 }
 
+const NAME = /^[A-Za-z0-9]([A-Za-z0-9_./-]*[A-Za-z0-9])?$/;
+
+/** A list of different names of letters, digits, "-", "_", ".", "/". Text: "a,b". */
+export function names(doc: string): Field<readonly string[]> {
+  const expected = 'a list of names, such as ["zone", "host"]';
+  const parse = (value: TomlValue): Result<readonly string[], string> => {
+    const given = typeof value === "string" ? value.split(",").filter((one) => one !== "") : value;
+    if (!Array.isArray(given)) return err(expected);
+    const fits = given.every((one) => typeof one === "string" && NAME.test(one));
+    return fits && new Set(given).size === given.length ? ok(given as string[]) : err(expected);
+  };
+  return field({ parse, format: (list) => `[${list.map(quote).join(", ")}]` }, [], doc);
+}
+
 /** One of a closed set of names. */
 export function oneOf<const T extends string>(
   names: readonly T[],
@@ -244,8 +258,6 @@ export function addresses(
     : field({ parse, format: (list) => quote(urls(list)), toJson: urls }, defaultValue, doc);
 }
 
-const LABEL = /^[A-Za-z0-9]([A-Za-z0-9_./-]*[A-Za-z0-9])?$/;
-
 /** Store labels: keys and values of letters, digits, "-", "_", ".", "/". Text: "k=v,k=v". */
 export function labels(doc: string): Field<Readonly<Record<string, string>>> {
   const expected = 'labels of letters, digits, "-", "_", ".", such as { zone = "z1" }';
@@ -260,7 +272,7 @@ export function labels(doc: string): Field<Readonly<Record<string, string>>> {
     const found = new Map<string, string>();
     for (const [key, label, ...more] of pairs) {
       const fits = typeof key === "string" && typeof label === "string" && more.length === 0;
-      if (!fits || !LABEL.test(key) || !LABEL.test(label) || found.has(key)) return err(expected);
+      if (!fits || !NAME.test(key) || !NAME.test(label) || found.has(key)) return err(expected);
       found.set(key, label);
     }
     return ok(Object.fromEntries(found));

@@ -2,7 +2,13 @@
 import { randomBytes } from "node:crypto";
 import { type Host, type PdConfig, parseAddress } from "../config/index.js";
 import { type Engine, openEngine } from "../engine/index.js";
-import { PD_DEFAULTS, type PdDeps, type PdOptions, startPd } from "../pd/index.js";
+import {
+  PD_DEFAULTS,
+  type PdDeps,
+  type PdOptions,
+  type ScheduleConfig,
+  startPd,
+} from "../pd/index.js";
 import { bindEngineMetrics } from "./bind_metrics.js";
 import type { Environment } from "./environment.js";
 import { advertised, listenOn } from "./ports.js";
@@ -15,6 +21,25 @@ export interface PdNode {
   readonly engine: string;
 }
 
+function scheduleOptions(config: PdConfig): ScheduleConfig {
+  return {
+    ...PD_DEFAULTS.schedule,
+    maxReplicas: config["replication.max-replicas"],
+    locationLabels: config["replication.location-labels"],
+    isolationLevel: config["replication.isolation-level"],
+    leaderScheduleLimit: config["schedule.leader-schedule-limit"],
+    regionScheduleLimit: config["schedule.region-schedule-limit"],
+    replicaScheduleLimit: config["schedule.replica-schedule-limit"],
+    maxStoreDownTimeMs: config["schedule.max-store-down-time"],
+    patrolRegionIntervalMs: config["schedule.patrol-region-interval"],
+    lowSpaceRatio: config["schedule.low-space-ratio"],
+    tolerantSizeRatio: config["schedule.tolerant-size-ratio"],
+    enableJointConsensus: config["schedule.enable-joint-consensus"],
+    maxSnapshotCount: config["schedule.max-snapshot-count"],
+    maxPendingPeerCount: config["schedule.max-pending-peer-count"],
+  };
+}
+
 function pdOptions(config: PdConfig, dataDir: string, wanted: Host, at: Host): PdOptions {
   const urls = config["advertise-client-urls"];
   return {
@@ -24,8 +49,7 @@ function pdOptions(config: PdConfig, dataDir: string, wanted: Host, at: Host): P
     dataDir,
     binding: dataDir === "" ? "memory" : config["engine.binding"],
     advertiseClientUrls: urls.map((url) => `http://${advertised(url, wanted, at)}`),
-    maxReplicas: config["replication.max-replicas"],
-    maxStoreDownTimeMs: config["schedule.max-store-down-time"],
+    schedule: scheduleOptions(config),
     tsoSaveIntervalMs: config["tso-save-interval"],
     tsoUpdateIntervalMs: config["tso-update-physical-interval"],
   };

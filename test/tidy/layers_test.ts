@@ -43,6 +43,7 @@ const SAME_LAYER = new Set([
   "engine>codec",
   "txn>mvcc",
   "copr>mvcc",
+  "pd/schedule>pd/core",
   "raftstore>batch",
   "storage>raftstore",
   "pd/server>pd/storage",

@@ -23,6 +23,8 @@ export type RegionOutcome =
       readonly kind: "ok";
       /** The metadata is new and belongs into storage. */
       readonly save: boolean;
+      /** Metadata, leader, or which peers are down or pending: worth a look. */
+      readonly changed: boolean;
       /** Regions that this one replaced; they belong out of storage. */
       readonly evicted: readonly RegionInfo[];
     };
@@ -113,13 +115,14 @@ export class BasicCluster {
       return { kind: "stale", message };
     }
     const save = origin === undefined || needsSave(region, origin);
+    const changed = save || origin === undefined || healthChanged(region, origin);
     if (origin !== undefined) this.drop(origin);
     const evicted = overlaps.filter((old) => old.meta.id !== region.meta.id);
     for (const old of evicted) this.drop(old);
     this.tree.set(region);
     this.regions.set(region.meta.id, region);
     this.count(region, 1);
-    return { kind: "ok", save, evicted };
+    return { kind: "ok", save, changed, evicted };
   }
 
   /**
@@ -204,5 +207,17 @@ function needsSave(region: RegionInfo, origin: RegionInfo): boolean {
     !equalRange(now, before) ||
     !equalPeers(now.peers, before.peers) ||
     now.isInFlashback !== before.isInFlashback
+  );
+}
+
+function healthChanged(region: RegionInfo, origin: RegionInfo): boolean {
+  const downPeers = region.downPeers.map(({ peer }) => peer);
+  return (
+    region.leader?.id !== origin.leader?.id ||
+    !equalPeers(region.pendingPeers, origin.pendingPeers) ||
+    !equalPeers(
+      downPeers,
+      origin.downPeers.map(({ peer }) => peer),
+    )
   );
 }

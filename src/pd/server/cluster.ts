@@ -3,39 +3,55 @@
  * etcd and HTTP. Memory changes first and at once, so rules never see a half-done change; the
  * answer waits for the disk.
  */
-import type { Clock, Logger } from "../../base/index.js";
+import { type Clock, err, type Logger, ok, type Prng, type Result } from "../../base/index.js";
 import {
   BasicCluster,
+  buriedStore,
   checkBootstrap,
   checkMove,
   checkPutStore,
   isDisconnected,
+  isRemoved,
+  isRemoving,
+  mergeLabels,
   type Refusal,
   type RegionInfo,
   type RegionMeta,
   type RegionOutcome,
   regionFromMeta,
   registeredStore,
+  removedStore,
+  restoredStore,
   type StoreInfo,
+  type StoreLabel,
   type StoreMeta,
+  type StoreRemoval,
   type StoreStats,
   storeAfterHeartbeat,
 } from "../core/index.js";
+import type { Coordinator, OrderSink, ScheduleConfig } from "../schedule/index.js";
 import {
   bootstrapTimeChange,
   type ClusterMeta,
   clusterChange,
+  configChange,
   type Kv,
   type KvChange,
   loadBootstrapTime,
   loadCluster,
+  loadConfigChanges,
   loadGcSafePoint,
   loadRegions,
   loadStores,
   regionChange,
   regionRemoval,
   storeChange,
+  storeRemoval,
 } from "../storage/index.js";
+import type { IdService } from "./id.js";
+import { type ConfigChanges, changedConfig } from "./schedule_config.js";
+import { Scheduling } from "./scheduling.js";
+import { checkAskSplit, checkReportSplit, type SplitIds, splitIds } from "./split_ids.js";
 import type { StoreProbe } from "./store_probe.js";
 
 /** Heartbeats of a store that only move its time are persisted this often. Source: pd. */
@@ -44,8 +60,12 @@ const STORE_PERSIST_INTERVAL_MS = 5 * 60_000;
 const MOVE_TRIES_MAX = 3;
 const NANOS_PER_MS = 1_000_000n;
 
+/** Stores that leave are looked at this often. */
+const CHECK_STORES_MS = 1000;
+
 export interface ClusterOptions {
-  readonly maxReplicas: number;
+  /** As configured; what was changed while PD ran is applied on top. */
+  readonly schedule: ScheduleConfig;
   readonly probeTimeoutMs: number;
 }
 
@@ -54,6 +74,10 @@ export interface ClusterDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly probe: StoreProbe;
+  readonly ids: IdService;
+  readonly prng: Prng;
+  /** Takes orders to region leaders; called from inside other calls. */
+  readonly sendOrder: OrderSink;
   /** Called with a failed write; PD cannot go on. */
   readonly onFatal: (error: Error) => void;
 }
@@ -69,6 +93,9 @@ export class RaftCluster {
   private readonly options: ClusterOptions;
   private readonly deps: ClusterDeps;
   private meta: ClusterMeta | undefined;
+  private readonly scheduling: Scheduling;
+  private configChanges: ConfigChanges;
+  private nextStoreCheckMs = 0;
   private bootstrapTimeNanos = 0n;
   private gcSafePoint = 0n;
   /** Resolves when the bootstrap, if any, is on disk: losers of the race are told only then. */
@@ -92,6 +119,24 @@ export class RaftCluster {
     loadRegions(kv, id, (meta) => {
       this.basic.putRegion(regionFromMeta(meta));
     });
+    this.configChanges = loadConfigChanges(kv, id);
+    const config = changedConfig(options.schedule, this.configChanges);
+    if (!config.ok) deps.logger.error("config changes are not applied", { reason: config.error });
+    const { ids, prng, sendOrder } = deps;
+    this.scheduling = new Scheduling(this.basic, config.ok ? config.value : options.schedule, {
+      clock,
+      prng,
+      sendOrder,
+      takeId: () => ids.take(),
+    });
+  }
+
+  get coordinator(): Coordinator {
+    return this.scheduling.coordinator;
+  }
+
+  get config(): ScheduleConfig {
+    return this.scheduling.config;
   }
 
   get bootstrapped(): boolean {
@@ -100,7 +145,7 @@ export class RaftCluster {
 
   /** metapb.Cluster; before bootstrap what it will be. */
   get clusterMeta(): ClusterMeta {
-    return this.meta ?? { id: this.id, maxPeerCount: this.options.maxReplicas };
+    return { id: this.id, maxPeerCount: this.config.maxReplicas };
   }
 
   get raftBootstrapTimeMs(): number {
@@ -128,7 +173,7 @@ export class RaftCluster {
       return { kind: "invalid", message: wrong ?? "" };
     }
     const first = registeredStore(store, undefined, this.deps.clock.monotonicMs());
-    const meta: ClusterMeta = { id: this.id, maxPeerCount: this.options.maxReplicas };
+    const meta: ClusterMeta = { id: this.id, maxPeerCount: this.config.maxReplicas };
     const nanos = BigInt(this.deps.clock.nowMs()) * NANOS_PER_MS;
     this.meta = meta;
     this.bootstrapTimeNanos = nanos;
@@ -145,10 +190,77 @@ export class RaftCluster {
     return { kind: "ok" };
   }
 
-  /** Replaces metapb.Cluster, all but its id. */
-  async putClusterConfig(maxPeerCount: number): Promise<void> {
-    this.meta = { id: this.id, maxPeerCount };
-    await this.save([clusterChange(this.meta)]);
+  /** Changes the configuration for good. Returns which change is no good; then none is applied. */
+  async changeConfig(changes: ConfigChanges): Promise<string | undefined> {
+    const next = changedConfig(this.config, changes);
+    if (!next.ok) return next.error;
+    this.scheduling.config = next.value;
+    this.configChanges = { ...this.configChanges, ...changes };
+    const saved = [configChange(this.id, this.configChanges)];
+    if (this.meta !== undefined) {
+      this.meta = { id: this.id, maxPeerCount: next.value.maxReplicas };
+      saved.push(clusterChange(this.meta));
+    }
+    await this.save(saved);
+    return undefined;
+  }
+
+  /** Lets scheduling go on and buries stores that are empty; to be called every few milliseconds. */
+  tick(): void {
+    if (!this.bootstrapped) return;
+    this.coordinator.tick();
+    const nowMs = this.deps.clock.monotonicMs();
+    if (nowMs < this.nextStoreCheckMs) return;
+    this.nextStoreCheckMs = nowMs + CHECK_STORES_MS;
+    this.buryEmptyStores();
+  }
+
+  /** Takes a store out of service, its regions moved off first. Returns why not, if refused. */
+  async removeStore(id: bigint, how: StoreRemoval): Promise<Refusal | undefined> {
+    const next = removedStore(id, this.basic.getStores(), this.config.maxReplicas, how);
+    if ("message" in next) return next;
+    this.deps.logger.warn("store is being removed", { store_id: id, ...how });
+    return this.putChangedStore(next);
+  }
+
+  /** Takes a store that is being removed into service again. Returns why not, if refused. */
+  async restoreStore(id: bigint): Promise<Refusal | undefined> {
+    const next = restoredStore(id, this.basic.getStore(id));
+    if ("message" in next) return next;
+    this.deps.logger.warn("store is up again", { store_id: id });
+    return this.putChangedStore(next);
+  }
+
+  /** Sets labels of a store, "" removes one; with `force` those not given go. */
+  async setStoreLabels(
+    id: bigint,
+    labels: readonly StoreLabel[],
+    force: boolean,
+  ): Promise<Refusal | undefined> {
+    const known = this.basic.getStore(id);
+    if (known === undefined) return { kind: "unknown", message: `store ${id} not found` };
+    const merged = mergeLabels(force ? [] : known.meta.labels, labels);
+    return this.putChangedStore({ ...known, meta: { ...known.meta, labels: merged } });
+  }
+
+  /** Forgets the stores that are gone for good; returns how many. */
+  async removeTombstones(): Promise<number> {
+    const gone = this.basic.getStores().filter(({ meta }) => {
+      return isRemoved(meta) && this.basic.storeLoad(meta.id).regionCount === 0;
+    });
+    for (const { meta } of gone) this.basic.removeStore(meta.id);
+    if (gone.length > 0) await this.save(gone.map(({ meta }) => storeRemoval(this.id, meta.id)));
+    return gone.length;
+  }
+
+  /** Returns ids for `count` regions to split off `region`, or why they are refused. */
+  async askSplit(region: RegionMeta, count: number): Promise<Result<SplitIds[], string>> {
+    if (this.config.haltScheduling) return err("region split is not allowed: scheduling is halted");
+    const wrong = checkAskSplit(this.basic, region, count);
+    if (wrong !== undefined) return err(wrong);
+    const peers = region.peers.length;
+    const last = await this.deps.ids.alloc(BigInt(count * (peers + 1)));
+    return last === undefined ? err("id is exhausted") : ok(splitIds(last, count, peers));
   }
 
   /** Registers a store, or again, perhaps at another address. Returns why not, if refused. */
@@ -193,15 +305,45 @@ export class RaftCluster {
     return undefined;
   }
 
+  /** Takes a report of regions that came out of one split; returns what is wrong with it. */
+  reportSplit(regions: readonly RegionMeta[]): string | undefined {
+    const wrong = checkReportSplit(regions);
+    const ids = regions.map(({ id }) => id.toString()).join(",");
+    if (wrong === undefined) this.deps.logger.info("region split", { region_ids: ids });
+    else this.deps.logger.warn("report split refused", { region_ids: ids, reason: wrong });
+    return wrong;
+  }
+
   /** Takes the heartbeat of a region; what it changes is persisted in the background. */
   regionHeartbeat(region: RegionInfo): RegionOutcome {
     const outcome = this.basic.putRegion(region);
     if (outcome.kind !== "ok") return outcome;
+    this.coordinator.heartbeat(region, outcome.changed);
     const changes: KvChange[] = outcome.evicted.map((old) => regionRemoval(this.id, old.meta.id));
     if (outcome.save) changes.push(regionChange(this.id, region.meta));
     // A failed write was reported to onFatal; nobody waits for this one.
     if (changes.length > 0) this.save(changes).catch(() => {});
     return outcome;
+  }
+
+  private async putChangedStore(next: StoreInfo): Promise<undefined> {
+    this.basic.putStore(next);
+    await this.save([storeChange(this.id, next.meta)]);
+    return undefined;
+  }
+
+  /** A store that leaves and holds no region any more is gone for good. */
+  private buryEmptyStores(): void {
+    for (const store of this.basic.getStores()) {
+      const { id } = store.meta;
+      if (!isRemoving(store.meta) || isRemoved(store.meta)) continue;
+      const influence = this.coordinator.operators.influence().of(id);
+      if (this.basic.storeLoad(id).regionCount > 0 || influence.regionCount > 0) continue;
+      this.deps.logger.warn("store is gone for good", { store_id: id });
+      this.coordinator.operators.limits.forget(id);
+      // A failed write was reported to onFatal; nobody waits for this one.
+      this.putChangedStore(buriedStore(store)).catch(() => {});
+    }
   }
 
   private async register(store: StoreMeta, known: StoreInfo | undefined): Promise<undefined> {

@@ -6,14 +6,7 @@
  */
 import { status } from "@grpc/grpc-js";
 import { compareBytes } from "../../base/index.js";
-import {
-  fromBigInt,
-  fromSignedBigInt,
-  metapb,
-  pdpb,
-  toBigInt,
-  type Wire64,
-} from "../../pb/index.js";
+import { fromBigInt, fromSignedBigInt, metapb, pdpb, toBigInt } from "../../pb/index.js";
 import {
   isRemoved,
   regionFromPb,
@@ -24,18 +17,13 @@ import {
 } from "../core/index.js";
 import type { Timestamp, TsoAnswer } from "../tso/index.js";
 import type { RaftCluster } from "./cluster.js";
-import {
-  errorHeader,
-  mismatch,
-  notBootstrapped,
-  okHeader,
-  refusalHeader,
-  statusError,
-} from "./header.js";
+import { bootstrapped, checked } from "./guards.js";
+import { errorHeader, okHeader, refusalHeader, statusError } from "./header.js";
 import type { IdService } from "./id.js";
 import type { Member } from "./member.js";
 import { PD_VERSION } from "./options.js";
 import { regionAnswer, scannedRegion } from "./region_answers.js";
+import { scheduleHandlers } from "./schedule_service.js";
 import type { TsoService } from "./tso.js";
 import type { Handlers } from "./unary.js";
 
@@ -45,10 +33,6 @@ export interface PdServiceDeps {
   readonly ids: IdService;
   /** Known once the port is bound. */
   readonly member: () => Member;
-}
-
-interface WithHeader {
-  readonly header: { readonly clusterId: Wire64 } | null;
 }
 
 /** Returns a member as pdpb carries it. */
@@ -70,28 +54,6 @@ export function timestampToPb(timestamp: Timestamp): pdpb.ITimestamp {
   };
 }
 
-/** Returns `handler` behind the check of the cluster id. */
-function checked<Q extends WithHeader, R>(
-  cluster: RaftCluster,
-  handler: (request: Q) => R,
-): (request: Q) => R {
-  return (request) => {
-    const wrong = mismatch(cluster.id, request.header);
-    if (wrong !== undefined) throw wrong;
-    return handler(request);
-  };
-}
-
-/** As `checked`; before bootstrap the answer is the header error NOT_BOOTSTRAPPED. */
-function bootstrapped<Q extends WithHeader, R extends { header?: unknown }>(
-  cluster: RaftCluster,
-  handler: (request: Q) => R | Promise<R>,
-): (request: Q) => R | Promise<R> {
-  return checked<Q, R | Promise<R>>(cluster, (request) =>
-    cluster.bootstrapped ? handler(request) : ({ header: notBootstrapped(cluster.id) } as R),
-  );
-}
-
 /** Returns the unary methods of pdpb.PD. */
 export function pdHandlers(deps: PdServiceDeps): Handlers<"pdpb.PD"> {
   return {
@@ -99,6 +61,7 @@ export function pdHandlers(deps: PdServiceDeps): Handlers<"pdpb.PD"> {
     ...bootstrapHandlers(deps),
     ...storeHandlers(deps.cluster),
     ...regionHandlers(deps.cluster),
+    ...scheduleHandlers(deps.cluster),
   };
 }
 
@@ -155,8 +118,9 @@ function bootstrapHandlers({ cluster }: PdServiceDeps): Handlers<"pdpb.PD"> {
         const text = `invalid cluster ${given === null ? "" : `id ${toBigInt(given.id)}`}`;
         return { header: errorHeader(cluster.id, pdpb.ErrorType.UNKNOWN, text) };
       }
-      await cluster.putClusterConfig(given.maxPeerCount);
-      return { header };
+      const wrong = await cluster.changeConfig({ "max-replicas": given.maxPeerCount });
+      if (wrong === undefined) return { header };
+      return { header: errorHeader(cluster.id, pdpb.ErrorType.UNKNOWN, wrong) };
     }),
   };
 }

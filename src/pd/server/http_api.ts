@@ -23,7 +23,8 @@ export interface HttpDeps {
   readonly member: () => Member;
   readonly nowMs: () => number;
   readonly startedSeconds: number;
-  readonly maxStoreDownTimeMs: number;
+  /** The clock that ages of operators are counted on. */
+  readonly monotonicMs: () => number;
   /** What /config shows. */
   readonly config: () => Json;
   /** The text of /metrics; without it that path is 404. */
@@ -69,7 +70,7 @@ function badId(text: string): Answer {
 
 function showStore(deps: HttpDeps, store: StoreInfo): Json {
   const load = deps.cluster.basic.storeLoad(store.meta.id);
-  return storeJson(store, load, deps.nowMs(), deps.maxStoreDownTimeMs);
+  return storeJson(store, load, deps.nowMs(), deps.cluster.config.maxStoreDownTimeMs);
 }
 
 /** Paths without an argument. */

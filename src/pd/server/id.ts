@@ -22,6 +22,15 @@ export class IdService {
     return next;
   }
 
+  /** Takes one id at once; undefined while the next window is being saved. */
+  take(): bigint | undefined {
+    const step = this.allocator.alloc(1n);
+    if (step.kind === "ok") return step.last;
+    // A failed save was reported by whoever saves; the id that this call wastes is one of many.
+    if (step.kind === "save") this.alloc(1n).catch(() => {});
+    return undefined;
+  }
+
   private async allocNow(count: bigint): Promise<bigint | undefined> {
     for (;;) {
       const step = this.allocator.alloc(count);

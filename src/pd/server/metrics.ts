@@ -9,12 +9,19 @@ export interface PdMetrics {
   readonly grpcHandled: Counter;
   readonly grpcSeconds: Histogram;
   readonly regionHeartbeats: Counter;
+  /** Orders to region leaders. */
+  readonly orders: Counter;
 }
 
 const STATES: readonly StoreStateName[] = ["Up", "Disconnected", "Down", "Offline", "Tombstone"];
 
 /** Registers the metrics of calls; those of state are bound by `bindStateMetrics`. */
 export function pdMetrics(registry: MetricsRegistry): PdMetrics {
+  const heartbeats = registry.counter({
+    name: "pd_scheduler_region_heartbeat",
+    help: "Region heartbeats by outcome, and orders pushed in answer.",
+    labelNames: ["type", "status"],
+  });
   return {
     grpcHandled: registry.counter({
       name: "grpc_server_handled_total",
@@ -26,11 +33,8 @@ export function pdMetrics(registry: MetricsRegistry): PdMetrics {
       help: "Time from request to answer of unary calls.",
       labelNames: ["grpc_service", "grpc_method"],
     }),
-    regionHeartbeats: registry.counter({
-      name: "pd_scheduler_region_heartbeat",
-      help: "Region heartbeats, by outcome.",
-      labelNames: ["type", "status"],
-    }),
+    regionHeartbeats: heartbeats,
+    orders: heartbeats,
   };
 }
 
@@ -38,7 +42,6 @@ export interface StateMetricsDeps {
   readonly cluster: RaftCluster;
   readonly tso: TsoService;
   readonly nowMs: () => number;
-  readonly downMs: number;
 }
 
 /** Copies state into gauges at each scrape. */
@@ -62,7 +65,7 @@ export function bindStateMetrics(registry: MetricsRegistry, deps: StateMetricsDe
     const counts = new Map<StoreStateName, number>(STATES.map((state) => [state, 0]));
     let leaders = 0;
     for (const { meta } of deps.cluster.basic.getStores()) {
-      const state = storeStateName(meta, deps.nowMs(), deps.downMs);
+      const state = storeStateName(meta, deps.nowMs(), deps.cluster.config.maxStoreDownTimeMs);
       counts.set(state, (counts.get(state) ?? 0) + 1);
       leaders += deps.cluster.basic.storeLoad(meta.id).leaderCount;
     }

@@ -4,6 +4,7 @@
  */
 import type { EngineOptions } from "../../engine/index.js";
 import { FRONT_DEFAULTS } from "../../net/index.js";
+import { SCHEDULE_DEFAULTS, type ScheduleConfig } from "../schedule/index.js";
 import { TSO_SAVE_INTERVAL_MS, TSO_UPDATE_INTERVAL_MS } from "../tso/index.js";
 
 /** Bounds; tests shorten them. */
@@ -40,10 +41,8 @@ export interface PdOptions {
   readonly advertiseClientUrls: readonly string[];
   /** `advertise-peer-urls`; shown only. Empty = the client URLs: there is no peer port yet. */
   readonly advertisePeerUrls: readonly string[];
-  /** `replication.max-replicas` of a new cluster. */
-  readonly maxReplicas: number;
-  /** `schedule.max-store-down-time`, milliseconds. */
-  readonly maxStoreDownTimeMs: number;
+  /** `replication.*` and `schedule.*` */
+  readonly schedule: ScheduleConfig;
   /** `tso-save-interval`, milliseconds. */
   readonly tsoSaveIntervalMs: number;
   /** `tso-update-physical-interval`, milliseconds. */
@@ -52,7 +51,6 @@ export interface PdOptions {
 }
 
 const MIB = 1024 * 1024;
-const MINUTE_MS = 60_000;
 
 export const PD_LIMITS: PdLimits = {
   ...FRONT_DEFAULTS,
@@ -72,8 +70,7 @@ export const PD_DEFAULTS: PdOptions = {
   port: 2379,
   advertiseClientUrls: [],
   advertisePeerUrls: [],
-  maxReplicas: 1,
-  maxStoreDownTimeMs: 30 * MINUTE_MS,
+  schedule: SCHEDULE_DEFAULTS,
   tsoSaveIntervalMs: TSO_SAVE_INTERVAL_MS,
   tsoUpdateIntervalMs: TSO_UPDATE_INTERVAL_MS,
   limits: PD_LIMITS,

@@ -3,7 +3,7 @@
  * window, port; so nothing is answered before it can be answered rightly. Stop is the reverse.
  */
 import type { RequestListener } from "node:http";
-import type { Clock, Logger, MetricsRegistry } from "../../base/index.js";
+import { type Clock, type Logger, type MetricsRegistry, Prng } from "../../base/index.js";
 import type { Engine, EngineOptions } from "../../engine/index.js";
 import type { ServiceName } from "../../pb/index.js";
 import { engineKv, type Kv, loadClusterId, saveClusterId } from "../storage/index.js";
@@ -11,6 +11,7 @@ import { RaftCluster } from "./cluster.js";
 import { etcdCluster, etcdMaintenance } from "./etcd_service.js";
 import { type ClientPortServices, openClientPort } from "./front.js";
 import { pdHandlers } from "./grpc_service.js";
+import { HeartbeatStreams } from "./hb_streams.js";
 import { healthHandlers } from "./health_service.js";
 import { httpApi } from "./http_api.js";
 import { durationText } from "./http_json.js";
@@ -19,8 +20,10 @@ import type { Json } from "./json.js";
 import { keyspaceHandlers } from "./keyspace_service.js";
 import { type Member, memberId } from "./member.js";
 import { metaStorageHandlers } from "./meta_storage_service.js";
-import { bindStateMetrics, pdMetrics } from "./metrics.js";
+import { bindStateMetrics, type PdMetrics, pdMetrics } from "./metrics.js";
 import { PD_VERSION, type PdOptions } from "./options.js";
+import { configSection } from "./schedule_config.js";
+import { driveScheduling } from "./schedule_driver.js";
 import { probeStore, type StoreProbe } from "./store_probe.js";
 import { pdStreams } from "./streams.js";
 import { TsoService } from "./tso.js";
@@ -36,7 +39,7 @@ export interface PdDeps {
   readonly metricsText?: () => Promise<string>;
   /** Called once with a failed write: PD must not go on. */
   readonly onFatal: (error: Error) => void;
-  /** Low 32 bits of a new cluster's id. */
+  /** 32 random bits: for a new cluster's id and for the seed of scheduling's choices. */
   readonly randomU32: () => number;
   /** Asks the old address of a store that moves; the default asks over gRPC. */
   readonly probe?: StoreProbe;
@@ -72,16 +75,17 @@ function hostPort(host: string, port: number): string {
   return host.includes(":") && !host.startsWith("[") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function configJson(options: PdOptions, member: Member): Json {
+function configJson({ cluster, options, member }: Parts): Json {
+  const { clientUrls } = member();
   return {
     name: options.name,
     "data-dir": options.dataDir,
-    "client-urls": member.clientUrls.join(","),
-    "advertise-client-urls": member.clientUrls.join(","),
+    "client-urls": clientUrls.join(","),
+    "advertise-client-urls": clientUrls.join(","),
     "tso-save-interval": durationText(options.tsoSaveIntervalMs),
     "tso-update-physical-interval": `${options.tsoUpdateIntervalMs}ms`,
-    schedule: { "max-store-down-time": durationText(options.maxStoreDownTimeMs) },
-    replication: { "max-replicas": options.maxReplicas, "location-labels": "" },
+    schedule: configSection(cluster.config, "schedule"),
+    replication: configSection(cluster.config, "replication"),
     "cluster-version": PD_VERSION,
   };
 }
@@ -121,18 +125,19 @@ interface Parts {
   readonly cluster: RaftCluster;
   readonly tso: TsoService;
   readonly ids: IdService;
+  readonly heartbeats: HeartbeatStreams;
+  readonly metrics: PdMetrics;
   readonly member: () => Member;
   readonly options: PdOptions;
   readonly deps: PdDeps;
 }
 
 function grpcServices(parts: Parts): ClientPortServices["grpc"] {
-  const { cluster, member, options, deps } = parts;
+  const { cluster, member, metrics, options, deps } = parts;
   const { clock, logger } = deps;
-  const metrics = pdMetrics(deps.metrics);
   const etcd = { clusterId: cluster.id, member };
   const pendingMax = options.limits.streamPendingMax;
-  const streams = pdStreams({ ...parts, logger, metrics, pendingMax });
+  const streams = pdStreams({ ...parts, logger, pendingMax });
   const unary = <S extends ServiceName>(name: S, handlers: Handlers<S>) =>
     [name, unaryService(name, handlers, { clock, logger, metrics })] as const;
   const [pdName, pdUnary] = unary("pdpb.PD", pdHandlers(parts));
@@ -146,15 +151,16 @@ function grpcServices(parts: Parts): ClientPortServices["grpc"] {
   ];
 }
 
-function httpListener({ cluster, member, options, deps }: Parts): RequestListener {
+function httpListener(parts: Parts): RequestListener {
+  const { cluster, member, deps } = parts;
   const nowMs = (): number => deps.clock.nowMs();
   return httpApi({
     cluster,
     member,
     nowMs,
     startedSeconds: Math.floor(nowMs() / 1000),
-    maxStoreDownTimeMs: options.maxStoreDownTimeMs,
-    config: () => configJson(options, member()),
+    monotonicMs: () => deps.clock.monotonicMs(),
+    config: () => configJson(parts),
     metricsText: deps.metricsText,
     logger: deps.logger,
   });
@@ -165,10 +171,25 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
   const { limits } = options;
   const kv = engineKv(engine);
   const clusterId = await ownClusterId(kv, deps);
+  const ids = new IdService(kv, clusterId);
+  const metrics = pdMetrics(deps.metrics);
+  const heartbeats = new HeartbeatStreams(clusterId, (event) => {
+    metrics.orders.inc(1, { type: "push", status: event });
+  });
+  const seed = (BigInt(deps.randomU32()) << 32n) | BigInt(deps.randomU32());
   const cluster = new RaftCluster(
     clusterId,
-    { maxReplicas: options.maxReplicas, probeTimeoutMs: limits.probeTimeoutMs },
-    { kv, clock, logger, onFatal, probe: deps.probe ?? probeStore },
+    { schedule: options.schedule, probeTimeoutMs: limits.probeTimeoutMs },
+    {
+      kv,
+      clock,
+      logger,
+      onFatal,
+      ids,
+      probe: deps.probe ?? probeStore,
+      prng: new Prng(seed),
+      sendOrder: (order) => heartbeats.send(order),
+    },
   );
   const tso = new TsoService(
     {
@@ -180,10 +201,9 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
   );
   const id = memberId(clusterId, options.name);
   let member: Member = { name: options.name, id, clientUrls: [], peerUrls: [] };
-  const ids = new IdService(kv, clusterId);
-  const parts: Parts = { cluster, tso, ids, member: () => member, options, deps };
-  const downMs = options.maxStoreDownTimeMs;
-  bindStateMetrics(deps.metrics, { cluster, tso, nowMs: () => clock.nowMs(), downMs });
+  const own = { cluster, tso, ids, heartbeats, metrics };
+  const parts: Parts = { ...own, member: () => member, options, deps };
+  bindStateMetrics(deps.metrics, { cluster, tso, nowMs: () => clock.nowMs() });
   await tso.start();
   try {
     const services = { grpc: grpcServices(parts), http: httpListener(parts) };
@@ -196,7 +216,9 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
     // Nothing can have been asked yet: connections are read in a later turn of the loop.
     member = { ...member, clientUrls, peerUrls: peers.length > 0 ? peers : clientUrls };
     logger.info("pd serves", { address, cluster_id: clusterId });
+    const endTicks = driveScheduling(cluster);
     const stop = async (): Promise<void> => {
+      endTicks();
       await port.stop();
       await tso.stop();
       // Writes in flight finish before the engine closes.

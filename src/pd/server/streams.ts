@@ -8,6 +8,7 @@ import type { Logger } from "../../base/index.js";
 import { pdpb } from "../../pb/index.js";
 import { isRemoved, regionFromHeartbeat } from "../core/index.js";
 import { type PdServiceDeps, timestampToPb } from "./grpc_service.js";
+import type { HeartbeatStreams, OrderStream } from "./hb_streams.js";
 import { errorHeader, mismatch, notBootstrapped, okHeader, statusError } from "./header.js";
 import type { PdMetrics } from "./metrics.js";
 import { queryRegions } from "./region_answers.js";
@@ -15,6 +16,7 @@ import { queryRegions } from "./region_answers.js";
 export interface StreamDeps extends PdServiceDeps {
   readonly logger: Logger;
   readonly metrics: PdMetrics;
+  readonly heartbeats: HeartbeatStreams;
   /** Requests of one stream that may wait for answers. */
   readonly pendingMax: number;
 }
@@ -23,6 +25,8 @@ export interface StreamDeps extends PdServiceDeps {
 interface Out<Res> {
   /** Sends an answer. */
   send(response: Res): void;
+  /** Sends what was not asked for; false, and dropped, while the client does not read. */
+  push(response: Res): boolean;
   /** Ends the call with a status. Later calls do nothing. */
   fail(error: ServiceError): void;
   /** One request more is under way, or one less; the stream ends when none is. */
@@ -38,6 +42,7 @@ function serve<Req, Res>(
   name: string,
   deps: StreamDeps,
   onRequest: (request: Req, out: Out<Res>) => void,
+  onEnd: (out: Out<Res>) => void = () => {},
 ): void {
   let pending = 0;
   let ended = false;
@@ -45,6 +50,7 @@ function serve<Req, Res>(
   let full = false;
   const count = (code: status): void => {
     ended = true;
+    onEnd(out);
     const labels = { grpc_service: "pdpb.PD", grpc_method: name, grpc_code: status[code] };
     deps.metrics.grpcHandled.inc(1, labels);
   };
@@ -62,6 +68,11 @@ function serve<Req, Res>(
       if (ended) return;
       full = !call.write(response);
       flow();
+    },
+    push: (response) => {
+      if (ended || full) return false;
+      out.send(response);
+      return true;
     },
     fail: (error) => {
       if (ended) return;
@@ -131,19 +142,24 @@ export function pdStreams(deps: StreamDeps) {
     RegionHeartbeat: (
       call: ServerDuplexStream<pdpb.RegionHeartbeatRequest, pdpb.IRegionHeartbeatResponse>,
     ): void => {
-      serve(call, "RegionHeartbeat", deps, (request, out) => onRegionHeartbeat(deps, request, out));
+      const onEnd = (out: OrderStream): void => deps.heartbeats.unbind(out);
+      const onRequest = (request: pdpb.RegionHeartbeatRequest, out: HeartbeatOut): void =>
+        onRegionHeartbeat(deps, request, out);
+      serve(call, "RegionHeartbeat", deps, onRequest, onEnd);
     },
   };
 }
 
+type HeartbeatOut = Out<pdpb.IRegionHeartbeatResponse>;
+
 /**
- * Takes one heartbeat. A good one has no answer: answers carry operators, and there are none yet.
+ * Takes one heartbeat. A good one has no answer of its own: what is sent are orders, at any time.
  * Refused reports are answered in the stream, which goes on.
  */
 function onRegionHeartbeat(
   deps: StreamDeps,
   request: pdpb.RegionHeartbeatRequest,
-  out: Out<pdpb.IRegionHeartbeatResponse>,
+  out: HeartbeatOut,
 ): void {
   const { cluster, metrics } = deps;
   const wrong = mismatch(cluster.id, request.header);
@@ -175,6 +191,7 @@ function onRegionHeartbeat(
     return;
   }
   if (isRemoved(store.meta)) return;
+  deps.heartbeats.bind(store.meta.id, out);
   if (region.meta.id === 0n) {
     refuse("invalid-region", "invalid request region");
   } else if (region.meta.peers.length === 0) {

@@ -137,6 +137,14 @@ const UNARY_CHECKED = [
   "GetClusterConfig",
   "PutClusterConfig",
   "GetGCSafePoint",
+  "AskSplit",
+  "AskBatchSplit",
+  "ReportSplit",
+  "ReportBatchSplit",
+  "ScatterRegion",
+  "SplitRegions",
+  "SplitAndScatterRegions",
+  "GetOperator",
 ] as const;
 
 test("a wrong cluster id is FAILED_PRECONDITION with PD's text, for each method", () =>
@@ -510,7 +518,7 @@ test("cluster config: read, written; a foreign id is refused", () =>
   withCluster(async ({ pd }, client) => {
     const read = await client.call("GetClusterConfig", {});
     assert.is(toBigInt(read.cluster?.id ?? 0), pd.clusterId);
-    assert.is(read.cluster?.maxPeerCount, 1);
+    assert.is(read.cluster?.maxPeerCount, 3);
     const id = fromBigInt(pd.clusterId);
     await client.call("PutClusterConfig", { cluster: { id, maxPeerCount: 5 } });
     assert.is((await client.call("GetClusterConfig", {})).cluster?.maxPeerCount, 5);

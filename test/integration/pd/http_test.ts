@@ -94,12 +94,12 @@ test("version, status, cluster, cluster/status, config, metrics", () =>
     assert.is(status.version, "8.5.0");
     assert.ok(Number(status.start_timestamp) > 1_600_000_000);
     const cluster = await get(pd, "/pd/api/v1/cluster");
-    assert.is(cluster.text, `{"id":${pd.pd.clusterId},"max_peer_count":1}\n`);
+    assert.is(cluster.text, `{"id":${pd.pd.clusterId},"max_peer_count":3}\n`);
     const state = (await get(pd, "/pd/api/v1/cluster/status")).json;
     assert.is(state.is_initialized, true);
     assert.ok(Math.abs(Date.parse(String(state.raft_bootstrap_time)) - Date.now()) < 60_000);
     const config = (await get(pd, "/pd/api/v1/config")).json;
-    assert.is(config.replication?.["max-replicas"], 1);
+    assert.is(config.replication?.["max-replicas"], 3);
     assert.is(config.schedule?.["max-store-down-time"], "30m0s");
     assert.is((await get(pd, "/metrics")).text, "pd_up 1\n");
   }));

@@ -179,7 +179,7 @@ test("a split evicts the parent's old range and counts follow", () => {
   const right = cluster.putRegion(region(meta(2, 20, KEYS, 2), 5));
   assert.equal(right.kind === "ok" && right.evicted.map((old) => old.meta.id), [1n]);
   const left = cluster.putRegion(region(meta(1, 0, 20, 2), 6));
-  assert.equal(left, { kind: "ok", save: true, evicted: [] });
+  assert.equal(left, { kind: "ok", save: true, changed: true, evicted: [] });
   assert.is(cluster.storeLoad(1n).regionCount, 2);
   const stale = cluster.putRegion(region(meta(1, 0, KEYS, 1), 7));
   const text = stale.kind === "stale" ? stale.message : "taken";

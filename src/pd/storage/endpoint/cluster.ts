@@ -64,6 +64,10 @@ export function storeChange(clusterId: bigint, store: StoreMeta): KvChange {
   return { key: keyPath.store(clusterId, store.id), value };
 }
 
+export function storeRemoval(clusterId: bigint, id: bigint): KvChange {
+  return { key: keyPath.store(clusterId, id), value: undefined };
+}
+
 export function loadStores(kv: Kv, clusterId: bigint, visit: (store: StoreMeta) => void): void {
   kv.loadPrefix(keyPath.storePrefix(clusterId), (key, bytes) => {
     visit(storeFromPb(decoded(key, bytes, (value) => metapb.Store.decode(value))));

@@ -12,6 +12,7 @@ export const keyPath = {
   timestamp: (cluster: bigint) => `/pd/${cluster}/timestamp`,
   allocId: (cluster: bigint) => `/pd/${cluster}/alloc_id`,
   gcSafePoint: (cluster: bigint) => `/pd/${cluster}/gc/safe_point`,
+  config: (cluster: bigint) => `/pd/${cluster}/config`,
   cluster: (cluster: bigint) => `/pd/${cluster}/raft`,
   bootstrapTime: (cluster: bigint) => `/pd/${cluster}/raft/status/raft_bootstrap_time`,
   storePrefix: (cluster: bigint) => `/pd/${cluster}/raft/s/`,

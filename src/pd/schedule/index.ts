@@ -1,0 +1,13 @@
+export type { Built, TargetPeer } from "./builder.js";
+export type { CheckReason } from "./checkers/checker_controller.js";
+export { regionStores, type ScheduleCluster } from "./cluster.js";
+export { SCHEDULE_DEFAULTS, type ScheduleConfig } from "./config.js";
+export { Coordinator, type SchedulerState } from "./coordinator.js";
+export * from "./create_operator.js";
+export type { FilterContext } from "./filters.js";
+export { ScheduleMetrics } from "./metrics.js";
+export { Operator, type OperatorKind, type OperatorStatus } from "./operator.js";
+export type { OrderSink, PeerChange, RegionOrder } from "./order.js";
+export type { ScatterOutcome } from "./schedulers/scatter.js";
+export { stepText } from "./steps.js";
+export type { LimitKind } from "./store_limit.js";
