@@ -10,7 +10,8 @@ function peerToProto(peer: PeerInfo): metapb.IPeer {
   return { id: fromBigInt(peer.id), storeId: fromBigInt(peer.storeId), role: peer.role };
 }
 
-function regionToProto(region: RegionInfo): metapb.IRegion {
+/** Returns the metapb.Region that says the same. */
+export function regionToProto(region: RegionInfo): metapb.IRegion {
   return {
     id: fromBigInt(region.id),
     startKey: region.startKey,

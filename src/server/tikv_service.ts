@@ -20,6 +20,7 @@ import {
   rawScan,
   unsafeDestroyRange,
 } from "./raw_handlers.js";
+import { readIndex, splitRegion } from "./region_handlers.js";
 import { isStatus, type Rpc, type RpcContext, rpc, type Served } from "./rpc.js";
 
 /** Every method that is served by decoding, calling and encoding. */
@@ -37,6 +38,8 @@ export const TIKV_RPCS: readonly Rpc[] = [
   rpc("RawCompareAndSwap", 0, "raw_compare_and_swap", rawCompareAndSwap),
   rpc("RawChecksum", 0, "raw_checksum", rawChecksum),
   rpc("UnsafeDestroyRange", 0, "unsafe_destroy_range", unsafeDestroyRange),
+  rpc("SplitRegion", 0, "split_region", splitRegion),
+  rpc("ReadIndex", 0, "read_index", readIndex),
 ];
 
 interface UnaryDeps {

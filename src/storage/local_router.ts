@@ -104,6 +104,9 @@ export class LocalRouter implements RegionRouter {
       this.engine.writeBytes(data, { sync: true }).then(() => done(ok(undefined)), this.onFatal);
     } else if (message.kind === "read") {
       message.command.done(ok({ readIndex: 0 }));
+    } else if (message.kind === "splitWish") {
+      const error = { kind: "other", message: "a region alone is not split" } as const;
+      message.wish.done({ ok: false, error });
     }
     return "sent";
   }

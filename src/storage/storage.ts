@@ -21,9 +21,18 @@ import { nowSeconds, type RawDeps } from "./raw_context.js";
 import { RawReads } from "./raw_read.js";
 import { RawWrites } from "./raw_write.js";
 import { ReadPool } from "./read_pool.js";
+import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
 import { TtlChecker } from "./ttl_checker.js";
-import type { ApiVersion, BatchPath, RawStorage, RegionView, Reply, Storage } from "./types.js";
+import type {
+  ApiVersion,
+  BatchPath,
+  RawStorage,
+  RegionAdmin,
+  RegionView,
+  Reply,
+  Storage,
+} from "./types.js";
 
 export interface StorageDeps {
   readonly engine: Engine;
@@ -66,6 +75,7 @@ function rawStorage(reads: RawReads, writes: RawWrites): RawStorage {
 /** The storage of one store. */
 export class RaftStorage implements Storage, BatchPath {
   readonly raw: RawStorage;
+  readonly regions: RegionAdmin;
   readonly apiVersion: ApiVersion;
   readonly keySizeMaxBytes: number;
   readonly entrySizeMaxBytes: number;
@@ -106,6 +116,7 @@ export class RaftStorage implements Storage, BatchPath {
     const raw: RawDeps = { format, options, kv: this.kv, clock, metrics };
     const reads = new RawReads(raw, this.pool, checksumWith(deps.kernels));
     this.raw = rawStorage(reads, new RawWrites(raw, latches, new CausalTs(pd)));
+    this.regions = regionAdmin(router, format);
     this.ttlChecker = new TtlChecker(options.ttlCheckPollIntervalMs, {
       format,
       kv: this.kv,

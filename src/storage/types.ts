@@ -163,8 +163,24 @@ export interface BatchPath {
   writeBytes(region: RegionView, representation: Uint8Array): Promise<Reply<void>>;
 }
 
+/** Commands on regions. */
+export interface RegionAdmin {
+  /**
+   * Splits a region at user keys, raw ones or those of transactions. Resolves with the resulting
+   * regions in key order. Err as the peer says: not the leader, another epoch, keys outside.
+   */
+  split(
+    ctx: RequestContext,
+    userKeys: readonly Uint8Array[],
+    isRaw: boolean,
+  ): Promise<Reply<readonly RegionInfo[]>>;
+  /** Resolves with an index that covers all that is acknowledged; any replica is asked. */
+  readIndex(ctx: RequestContext): Promise<Reply<bigint>>;
+}
+
 export interface Storage {
   readonly raw: RawStorage;
+  readonly regions: RegionAdmin;
   readonly batch: BatchPath;
   readonly clusterId: bigint;
   readonly storeId: bigint;

@@ -8,6 +8,7 @@ import {
   utf8,
   utf8Decode,
 } from "../../../src/base/index.js";
+import { keyFromRaw } from "../../../src/codec/index.js";
 import { loadKernels } from "../../../src/kernel/index.js";
 import {
   type RegionError,
@@ -369,6 +370,37 @@ test("the batch path has a region only while it leads with a lease", async () =>
     assert.is(batch.region(4), undefined);
     regions.add(4n, EMPTY_BYTES, EMPTY_BYTES);
     assert.is(batch.region(4)?.peerId, 104);
+  });
+});
+
+test("SplitRegion hands encoded keys, ascending and once, to the peer; its answer comes back", async () => {
+  await withRegions(async ({ storage, regions, left, ctx }) => {
+    const wanted = [utf8("k"), utf8("b"), utf8("k")];
+    const raw = storage.regions.split(ctx, wanted, true);
+    const txn = storage.regions.split(ctx, [utf8("k")], false);
+    const wishes = regions.sent.flatMap((one) => (one.kind === "splitWish" ? [one.wish] : []));
+    assert.equal(wishes[0]?.splitKeys, [utf8("b"), utf8("k")]);
+    assert.equal([wishes[0]?.version, wishes[0]?.confVer], [1n, 1n]);
+    assert.equal(wishes[1]?.splitKeys, [keyFromRaw(utf8("k"))]);
+    wishes[0]?.done({ ok: true, value: { regions: [left.region, left.region] } });
+    wishes[1]?.done({ ok: false, error: { kind: "staleCommand", message: "stale command" } });
+    const reply = await raw;
+    assert.is(reply.ok && reply.value.length, 2);
+    assert.is(errorOf(await txn).kind, "staleCommand");
+    const gone = await storage.regions.split({ ...ctx, regionId: 99n }, wanted, true);
+    assert.is(errorOf(gone).kind, "regionNotFound");
+  });
+});
+
+test("ReadIndex: by the leader's log, or by a follower's question", async () => {
+  await withRegions(async ({ storage, regions, left, ctx }) => {
+    assert.equal(await storage.regions.readIndex(ctx), { ok: true, value: 7n });
+    regions.depose(left);
+    assert.equal(await storage.regions.readIndex(ctx), { ok: true, value: 7n });
+    const kinds = regions.sent.map((one) => one.kind === "read" && one.command.replicaRead);
+    assert.equal(kinds, [false, true]);
+    const stale = await storage.regions.readIndex({ ...ctx, version: 0n });
+    assert.is(errorOf(stale).kind, "epochNotMatch");
   });
 });
 
