@@ -2,7 +2,12 @@
 import { blockCacheBytes, type TikvConfig } from "../config/index.js";
 import type { EngineOptions } from "../engine/index.js";
 import { RAFTSTORE_DEFAULTS, type RaftstoreOptions } from "../raftstore/index.js";
-import { SERVER_DEFAULTS, type ServerOptions } from "../server/index.js";
+import {
+  RAFT_TRANSPORT_DEFAULTS,
+  type RaftTransportOptions,
+  SERVER_DEFAULTS,
+  type ServerOptions,
+} from "../server/index.js";
 import { apiVersionOf, STORAGE_DEFAULTS, type StorageOptions } from "../storage/index.js";
 
 /** Client-java parses this as a TiKV version; semantics and defaults are those of this one. */
@@ -82,5 +87,23 @@ export function serverOptions(config: TikvConfig): ServerOptions {
     resetBurst: config["limits.reset-burst"],
     resetRatePerSecond: config["limits.reset-rate"],
     requestTimeoutMs: config["limits.request-timeout"],
+  };
+}
+
+/** Options of the traffic to and from other stores. */
+export function raftTransportOptions(config: TikvConfig): RaftTransportOptions {
+  return {
+    ...RAFT_TRANSPORT_DEFAULTS,
+    grpcRaftConnNum: config["server.grpc-raft-conn-num"],
+    raftClientQueueSize: config["server.raft-client-queue-size"],
+    raftMsgMaxBatchSize: config["server.raft-msg-max-batch-size"],
+    maxGrpcSendMsgLen: config["server.max-grpc-send-msg-len"],
+    heavyLoadThreshold: config["server.heavy-load-threshold"],
+    heavyLoadWaitMs: config["server.heavy-load-wait-duration"],
+    reconnectBackoffMs: config["server.raft-client-initial-reconnect-backoff"],
+    maxBackoffMs: config["server.raft-client-max-backoff"],
+    keepaliveTimeMs: config["server.grpc-keepalive-time"],
+    keepaliveTimeoutMs: config["server.grpc-keepalive-timeout"],
+    concurrentSendSnapLimit: config["server.concurrent-send-snap-limit"],
   };
 }

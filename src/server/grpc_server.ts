@@ -18,6 +18,7 @@ import { internal } from "./grpc_status.js";
 import { Health } from "./health.js";
 import { type BatchCounters, newBatchCounters, registerServerMetrics } from "./metrics.js";
 import type { ServerOptions } from "./options.js";
+import type { RaftService } from "./raft_transport.js";
 import { RequestGuard } from "./request_guard.js";
 import { TIKV_RPCS, unaryHandlers } from "./tikv_service.js";
 
@@ -31,13 +32,17 @@ export interface ListenDeps {
 
 export interface ServerDeps extends ListenDeps {
   readonly storage: Storage;
+  readonly raft?: RaftService | undefined;
 }
 
 /** A bound port without a store behind it. */
 export interface TikvListener {
   readonly port: number;
-  /** Serves from here on. Call once; until then connections are closed as if nobody listened. */
-  serve(storage: Storage): TikvServer;
+  /**
+   * Serves from here on. Call once; until then connections are closed as if nobody listened.
+   * Without `raft`, streams of other stores are UNIMPLEMENTED.
+   */
+  serve(storage: Storage, raft?: RaftService): TikvServer;
   /** Ends a listener that never served. */
   close(): Promise<void>;
 }
@@ -97,9 +102,9 @@ export async function listenTikvServer(
   const front = await listenFront(options, { h2 }, deps);
   return {
     port: front.port,
-    serve(storage) {
+    serve(storage, raft) {
       assert(services === undefined, "a listener serves one store");
-      services = createServices(options, { ...deps, storage });
+      services = createServices(options, { ...deps, storage, raft });
       return runningServer({ ...services, front });
     },
     close: () => front.destroy(),
@@ -112,7 +117,7 @@ export async function startTikvServer(
   deps: ServerDeps,
 ): Promise<TikvServer> {
   const listener = await listenTikvServer(options, deps);
-  return listener.serve(deps.storage);
+  return listener.serve(deps.storage, deps.raft);
 }
 
 interface Services {
@@ -121,6 +126,7 @@ interface Services {
   readonly guard: RequestGuard;
   readonly injector: GrpcInjector;
   readonly counters: BatchCounters;
+  readonly raft: RaftService | undefined;
 }
 
 function createServices(options: ServerOptions, deps: ServerDeps): Services {
@@ -148,9 +154,10 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
   server.addService(serviceDefinition("tikvpb.Tikv", RAW_METHODS), {
     ...unaryHandlers(rpcs, { context, metrics, clock }),
     ...BATCH_HANDLER,
+    ...deps.raft?.handlers(),
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
-  return { health, batch, guard, injector: grpcInjector(server), counters };
+  return { health, batch, guard, injector: grpcInjector(server), counters, raft: deps.raft };
 }
 
 function runningServer(running: Running): TikvServer {
@@ -175,6 +182,7 @@ async function stop(drainMs: number, running: Running): Promise<void> {
   running.health.drain();
   await running.front.stopListening();
   running.batch.drain();
+  running.raft?.stop();
   await running.injector.shutdown(drainMs);
   running.batch.stop();
   running.guard.stop();

@@ -7,3 +7,10 @@ export {
   type TikvServer,
 } from "./grpc_server.js";
 export { SERVER_DEFAULTS, type ServerOptions } from "./options.js";
+export { RAFT_TRANSPORT_DEFAULTS, type RaftTransportOptions } from "./raft_options.js";
+export {
+  type RaftService,
+  type RaftTransport,
+  type RaftTransportDeps,
+  startRaftTransport,
+} from "./raft_transport.js";
