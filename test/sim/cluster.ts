@@ -3,18 +3,27 @@
  * of them is here; what runs on a machine is a StoreProcess.
  */
 import { type Prng, toHex } from "../../src/base/index.js";
-import { PEER_ROLE, type RaftMessage, type RegionInfo } from "../../src/raftstore/index.js";
+import {
+  PEER_ROLE,
+  type RaftEvents,
+  type RaftMessage,
+  type RegionInfo,
+} from "../../src/raftstore/index.js";
+import type { MessageCodec } from "../../src/raftstore/message_codec.js";
+import { MemorySnapDisk } from "../../src/raftstore/snapshot/files.js";
 import { SimDisk, SimEngine } from "./disk.js";
 import { SimHost } from "./host.js";
 import type { SimLoop } from "./loop.js";
 import type { FaultStore, FaultTarget } from "./nemesis/target.js";
 import { SimNetwork } from "./network.js";
 import type { SimOptions, SimStreams } from "./options.js";
-import { SimPd, SimPdPort } from "./pd.js";
+import { fromPd, SimPd } from "./pd.js";
+import { SimPdPort } from "./pd_port.js";
 import type { StoreEnv, StoreProcess } from "./process.js";
 import { callOver } from "./rpc.js";
+import { type SnapshotEnd, SnapshotStream } from "./snapshot_stream.js";
 import type { SimTrace } from "./trace.js";
-import { type MessageCodec, SimTransport } from "./transport.js";
+import { SimTransport } from "./transport.js";
 import type { ClusterView, PeerRole, PeerView, RegionView, StoreView } from "./view.js";
 import type { KvAccess, KvReply, KvRequest, Route } from "./workload/kv.js";
 
@@ -42,7 +51,6 @@ export function regionView(region: RegionInfo): RegionView {
 export interface StoreKind {
   readonly start: (env: StoreEnv) => StoreProcess;
   readonly codec: MessageCodec;
-  readonly sendSnapshot?: (cluster: SimCluster, from: SimStore, message: RaftMessage) => void;
 }
 
 export interface ClusterDeps {
@@ -57,9 +65,11 @@ export interface ClusterDeps {
 export class SimStore implements FaultStore, StoreView {
   readonly host: SimHost;
   readonly disk = new SimDisk();
+  readonly snapDisk = new MemorySnapDisk();
   readonly number: number;
   incarnation = 0;
   process: StoreProcess | undefined;
+  pdPort: SimPdPort | undefined;
   private readonly cluster: SimCluster;
   private readonly prng: Prng;
 
@@ -86,12 +96,23 @@ export class SimStore implements FaultStore, StoreView {
     return this.process?.dataDigest(region) ?? "";
   }
 
+  get events(): RaftEvents | undefined {
+    return this.process?.events;
+  }
+
+  snapshotEnd(): SnapshotEnd | undefined {
+    const { process, host } = this;
+    if (process === undefined) return undefined;
+    return { host, snapshots: process.snapshots, events: process.events };
+  }
+
   crash(): void {
     if (this.process === undefined) return;
     this.cluster.deps.trace.line(this.cluster.deps.loop.nowUs, this.host.name, "down");
     this.process = undefined;
     this.host.crash();
     this.disk.crash(this.prng.below(this.disk.unsyncedCount + 1));
+    this.snapDisk.crash(this.prng.ratio(1, 2));
   }
 
   restart(): void {
@@ -105,6 +126,7 @@ export class SimStore implements FaultStore, StoreView {
       trace.line(this.cluster.deps.loop.nowUs, host.name, `fatal: ${error.message}`);
       this.crash();
     };
+    this.pdPort = new SimPdPort(this.cluster.network, this.cluster.pd, host);
     const engine = new SimEngine(disk, { host, prng, weights: options.disk, onFatal });
     this.process = kind.start({
       number,
@@ -113,7 +135,8 @@ export class SimStore implements FaultStore, StoreView {
       runner: { defer: (callback) => void host.afterUs(ROUND_US, callback) },
       disk,
       engine,
-      pd: this.cluster.pdPort(host),
+      snapDisk: this.snapDisk,
+      pd: this.pdPort,
       transport: this.cluster.transport(this),
       prng: streams.stores,
       options,
@@ -142,7 +165,13 @@ export class SimCluster implements FaultTarget, KvAccess {
     this.network = new SimNetwork(loop, streams.net, options.network, trace);
     const machine = (name: string): SimHost => new SimHost(name, loop, streams.nemesis);
     this.pdHost = machine("pd");
-    this.pd = new SimPd(this.pdHost, options.replicas);
+    this.pd = new SimPd({
+      host: this.pdHost,
+      prng: streams.disk,
+      trace,
+      replicas: options.replicas,
+      sendOrder: (order) => this.byId(Number(order.targetPeer.storeId))?.pdPort?.push(order),
+    });
     this.stores = [...Array(options.stores).keys()].map((i) => new SimStore(this, i + 1));
     this.clientHosts = [...Array(options.clients).keys()].map((i) => machine(`c${i}`));
   }
@@ -152,7 +181,8 @@ export class SimCluster implements FaultTarget, KvAccess {
   }
 
   boot(): void {
-    for (const host of this.hosts) host.start();
+    for (const host of this.clientHosts) host.start();
+    this.pd.start();
     for (const store of this.stores) store.restart();
   }
 
@@ -163,7 +193,7 @@ export class SimCluster implements FaultTarget, KvAccess {
   }
 
   counts(): { splits: number; snapshots: number } {
-    const versions = this.pd.regions.map(({ region }) => Number(region.version));
+    const versions = this.pd.regions.map(({ meta }) => Number(meta.version));
     return {
       splits: Math.max(0, ...versions.map((version) => version - 1)),
       snapshots: this.snapshots,
@@ -171,7 +201,7 @@ export class SimCluster implements FaultTarget, KvAccess {
   }
 
   view(): ClusterView {
-    const pdRegions = this.pd.regions.map(({ region }) => regionView(region));
+    const pdRegions = this.pd.regions.map(({ meta }) => regionView(fromPd(meta)));
     return { nowUs: this.deps.loop.nowUs, stores: this.stores, pdRegions };
   }
 
@@ -186,10 +216,11 @@ export class SimCluster implements FaultTarget, KvAccess {
   restReasons(): string[] {
     const { regions } = this.pd;
     if (regions.length === 0) return ["PD knows no region"];
-    return regions.flatMap(({ region }) => {
-      const voters = region.peers.filter(({ role }) => role === PEER_ROLE.Voter).length;
-      if (voters === this.pd.replicas && voters === region.peers.length) return [];
-      return [`region ${region.id} has ${voters} voters of ${region.peers.length} peers`];
+    if (this.pd.operatorCount > 0) return ["PD's operators are under way"];
+    return regions.flatMap(({ meta: { id, peers } }) => {
+      const voters = peers.filter(({ role }) => role === PEER_ROLE.Voter).length;
+      if (voters === this.deps.options.replicas && voters === peers.length) return [];
+      return [`region ${id} has ${voters} voters of ${peers.length} peers`];
     });
   }
 
@@ -200,10 +231,6 @@ export class SimCluster implements FaultTarget, KvAccess {
     });
   }
 
-  pdPort(host: SimHost): SimPdPort {
-    return new SimPdPort(this.network, this.pd, this.pdHost, host);
-  }
-
   transport(store: SimStore): SimTransport {
     const { kind, streams } = this.deps;
     return new SimTransport({
@@ -211,10 +238,31 @@ export class SimCluster implements FaultTarget, KvAccess {
       host: store.host,
       prng: streams.net,
       codec: kind.codec,
-      hostOf: (storeId) => this.byId(storeId)?.host,
-      eventsOf: (host) => this.stores.find((other) => other.host === host)?.process?.events,
-      sendSnapshot: (message) => kind.sendSnapshot?.(this, store, message),
+      targetOf: (storeId) => this.byId(storeId),
+      events: () => store.process?.events,
+      sendSnapshot: (message) => this.sendSnapshot(store, message),
     });
+  }
+
+  private sendSnapshot(store: SimStore, message: RaftMessage): void {
+    const from = store.snapshotEnd();
+    const target = this.byId(message.toPeer.storeId);
+    if (from === undefined) return;
+    const stream = new SnapshotStream(
+      {
+        network: this.network,
+        prng: this.deps.streams.net,
+        from,
+        to: () => target?.snapshotEnd(),
+        cutsPerMille: this.snapshotCutsPerMille,
+        onArrived: () => {
+          this.snapshots++;
+        },
+      },
+      message,
+    );
+    // Never from inside of the round that sends it.
+    store.host.afterUs(0, () => stream.start());
   }
 
   byId(storeId: number): SimStore | undefined {
@@ -258,9 +306,9 @@ export class SimCluster implements FaultTarget, KvAccess {
       timeoutUs: this.deps.options.requestTimeoutUs,
       work: (answer) => {
         const found = this.pd.find(new TextEncoder().encode(key));
-        if (found === undefined) return answer(undefined);
+        if (found?.leader === undefined) return answer(undefined);
         const { id, storeId } = found.leader;
-        return answer({ region: found.region, peerId: id, storeId, isReplicaRead: false });
+        return answer({ region: fromPd(found.meta), peerId: id, storeId, isReplicaRead: false });
       },
       done,
     });

@@ -1,77 +1,257 @@
 /**
- * A small PD for the simulator: ids, timestamps, the region map by PD's staleness rules, and the
- * replica count of each region, kept by orders in answer to heartbeats. What a loss of PD does:
- * nothing answers; its state is durable.
+ * PD on its own machine: production's cluster, rules, scheduling, ids and storage, on a simulated
+ * disk. What arrives over the network and what leaves is here; timestamps are the machine's time,
+ * for raw keys do not need more.
  */
-import { err, ok, toHex } from "../../src/base/index.js";
+import { EMPTY_BYTES, err, NULL_LOGGER, ok, Prng } from "../../src/base/index.js";
 import {
-  type KnownRegion,
-  type PdPort,
-  type PdReply,
-  PEER_ROLE,
-  type PeerInfo,
-  type RegionInfo,
+  type DownPeer,
+  NODE_STATE,
+  type RegionInfo as PdRegion,
+  type StoreStats as PdStoreStats,
+  type PeerMeta,
+  type Refusal,
+  type RegionMeta,
+  STORE_STATE,
+  type StoreMeta,
+} from "../../src/pd/core/index.js";
+import {
+  type Built,
+  type FilterContext,
   type RegionOrder,
-  type RegionReport,
-  type SchedulePort,
-  type SplitIds,
-  type StoreAddress,
-  type StoreInfo,
+  SCHEDULE_DEFAULTS,
+} from "../../src/pd/schedule/index.js";
+import { RaftCluster } from "../../src/pd/server/cluster.js";
+import { IdService } from "../../src/pd/server/id.js";
+import { engineKv } from "../../src/pd/storage/index.js";
+import type {
+  PdReply,
+  PeerInfo,
+  RegionInfo,
+  RegionReport,
+  SplitIds,
+  StoreInfo,
+  StoreStats,
 } from "../../src/raftstore/index.js";
+import { SimDisk, SimEngine } from "./disk.js";
 import type { SimHost } from "./host.js";
-import type { SimNetwork } from "./network.js";
-import { callOver } from "./rpc.js";
+import type { SimTrace } from "./trace.js";
 
-const CLUSTER_ID = 7n;
-const FIRST_ID = 1n;
+export const CLUSTER_ID = 7n;
+const TICK_MS = 50;
 const TSO_LOGICAL_BITS = 18n;
+const STORE_LIMIT = 10_000;
+const DISK_WEIGHTS = { writeMeanUs: 50, syncMeanUs: 500 };
+const MIB = 1024 * 1024;
 
-interface PdRegion {
-  readonly region: RegionInfo;
-  readonly leader: PeerInfo;
-  readonly term: bigint;
+function peerMeta({ id, storeId, role }: PeerInfo): PeerMeta {
+  return { id, storeId, role, isWitness: false };
 }
 
-/** What the nemesis wants of a region beside its replica count; gone when it is carried out. */
-export type Wish =
-  | { readonly kind: "transfer"; readonly storeId: bigint }
-  | { readonly kind: "split"; readonly keys: readonly Uint8Array[] }
-  | { readonly kind: "move"; readonly from: bigint; readonly to: bigint };
-
-function covers(a: RegionInfo, b: RegionInfo): boolean {
-  const [aEnd, bEnd] = [toHex(a.endKey), toHex(b.endKey)];
-  const isBefore = aEnd !== "" && aEnd <= toHex(b.startKey);
-  const isAfter = bEnd !== "" && bEnd <= toHex(a.startKey);
-  return !isBefore && !isAfter;
+/** Returns a store's region as PD has it. */
+export function toPd(region: RegionInfo): RegionMeta {
+  const { id, startKey, endKey, confVer, version } = region;
+  const peers = region.peers.map(peerMeta);
+  return {
+    id,
+    startKey,
+    endKey,
+    confVer,
+    version,
+    peers,
+    isInFlashback: false,
+    flashbackStartTs: 0n,
+  };
 }
 
-/** PD's state and rules; all methods run in turns of PD's host. */
+/** Returns PD's region as stores have it. */
+export function fromPd(meta: RegionMeta): RegionInfo {
+  const { id, startKey, endKey, confVer, version } = meta;
+  const peers = meta.peers.map(({ id: peerId, storeId, role }) => ({ id: peerId, storeId, role }));
+  return { id, startKey, endKey, confVer, version, peers };
+}
+
+function reportToPd(report: RegionReport): PdRegion {
+  const { region, leaderPeerId, downPeers = [], pendingPeers = [] } = report;
+  const down: DownPeer[] = downPeers.map(({ peer, downSeconds }) => ({
+    peer: peerMeta(peer),
+    seconds: BigInt(downSeconds),
+  }));
+  const meta = toPd(region);
+  return {
+    meta,
+    leader: meta.peers.find((peer) => peer.id === leaderPeerId),
+    downPeers: down,
+    pendingPeers: pendingPeers.map(peerMeta),
+    buckets: undefined,
+    stats: {
+      term: report.term,
+      approximateSizeMiB: BigInt(Math.max(1, Math.floor(report.approximateSize / MIB))),
+      approximateKeys: BigInt(report.approximateKeys),
+      bytesWritten: BigInt(report.bytesWritten),
+      bytesRead: BigInt(report.bytesRead),
+      keysWritten: BigInt(report.keysWritten),
+      keysRead: BigInt(report.keysRead),
+    },
+  };
+}
+
+function storeToPd(store: StoreInfo): StoreMeta {
+  return {
+    id: store.id,
+    address: store.address,
+    state: STORE_STATE.up,
+    labels: store.labels,
+    version: store.version,
+    peerAddress: "",
+    statusAddress: store.statusAddress,
+    gitHash: store.gitHash,
+    startTimestamp: BigInt(store.startTimestamp),
+    deployPath: store.deployPath,
+    lastHeartbeat: 0n,
+    physicallyDestroyed: false,
+    nodeState: NODE_STATE.preparing,
+  };
+}
+
+function statsToPd(stats: StoreStats): PdStoreStats {
+  return {
+    capacity: BigInt(stats.capacity),
+    available: BigInt(stats.available),
+    usedSize: BigInt(stats.usedSize),
+    regionCount: stats.regionCount,
+    sendingSnapCount: 0,
+    receivingSnapCount: 0,
+    applyingSnapCount: 0,
+    isBusy: stats.isBusy,
+    slowScore: 1n,
+    startTime: stats.startTime,
+  };
+}
+
+export interface SimPdDeps {
+  readonly host: SimHost;
+  readonly prng: Prng;
+  readonly trace: SimTrace;
+  readonly replicas: number;
+  /** Takes an order to the store that leads a region. */
+  readonly sendOrder: (order: RegionOrder) => void;
+}
+
+/** One process of PD. */
+class PdProcess {
+  readonly cluster: RaftCluster;
+  readonly ids: IdService;
+
+  constructor(deps: SimPdDeps, disk: SimDisk, onFatal: (error: Error) => void) {
+    const { host, prng, replicas, sendOrder } = deps;
+    const kv = engineKv(new SimEngine(disk, { host, prng, weights: DISK_WEIGHTS, onFatal }));
+    this.ids = new IdService(kv, CLUSTER_ID);
+    const schedule = {
+      ...SCHEDULE_DEFAULTS,
+      maxReplicas: replicas,
+      storeLimitAddPerMinute: STORE_LIMIT,
+      storeLimitRemovePerMinute: STORE_LIMIT,
+    };
+    this.cluster = new RaftCluster(
+      CLUSTER_ID,
+      { schedule, probeTimeoutMs: 1_000 },
+      {
+        kv,
+        clock: host,
+        logger: NULL_LOGGER,
+        probe: () => Promise.reject(new Error("stores of the simulator do not move")),
+        ids: this.ids,
+        prng: new Prng(BigInt(prng.nextU32())),
+        sendOrder,
+        onFatal,
+      },
+    );
+    this.tick(host);
+  }
+
+  private tick(host: SimHost): void {
+    host.after(TICK_MS, () => {
+      this.cluster.tick();
+      this.tick(host);
+    });
+  }
+}
+
+/** PD's machine. The calls of stores run in turns of its host, while it is up. */
 export class SimPd {
-  readonly clusterId = CLUSTER_ID;
-  readonly stores = new Map<bigint, StoreInfo>();
-  readonly wishes = new Map<bigint, Wish>();
-  replicas: number;
-  private nextId = FIRST_ID;
+  readonly host: SimHost;
+  private readonly deps: SimPdDeps;
+  private readonly disk = new SimDisk();
+  private process: PdProcess | undefined;
   private lastTs = 0n;
-  private isBootstrapped = false;
-  private readonly known = new Map<bigint, PdRegion>();
-  private readonly host: SimHost;
 
-  constructor(host: SimHost, replicas: number) {
-    this.host = host;
-    this.replicas = replicas;
+  constructor(deps: SimPdDeps) {
+    this.deps = deps;
+    this.host = deps.host;
   }
 
+  start(): void {
+    if (this.process !== undefined) return;
+    this.host.start();
+    this.process = new PdProcess(this.deps, this.disk, () => this.crash());
+  }
+
+  crash(): void {
+    if (this.process === undefined) return;
+    this.process = undefined;
+    this.host.crash();
+    this.disk.crash(this.deps.prng.below(this.disk.unsyncedCount + 1));
+  }
+
+  get isUp(): boolean {
+    return this.process !== undefined;
+  }
+
+  /** The regions that PD knows, those without a leader too; none while it is down. */
   get regions(): readonly PdRegion[] {
-    return [...this.known.values()];
+    const found: PdRegion[] = [];
+    const { basic } = this.running ?? { basic: undefined };
+    if (basic === undefined) return found;
+    for (let region = basic.tree.search(EMPTY_BYTES); region !== undefined; ) {
+      found.push(region);
+      const { endKey } = region.meta;
+      region = endKey.length === 0 ? undefined : basic.tree.search(endKey);
+    }
+    return found;
   }
 
-  get bootstrapped(): boolean {
-    return this.isBootstrapped;
+  get storeIds(): readonly bigint[] {
+    return this.running?.basic.getStores().map((store) => store.meta.id) ?? [];
   }
 
-  allocId(): bigint {
-    return this.nextId++;
+  get operatorCount(): number {
+    return this.running?.coordinator.operators.all().length ?? 0;
+  }
+
+  get replicas(): number {
+    return this.running?.config.maxReplicas ?? this.deps.replicas;
+  }
+
+  /** Sets how many replicas regions shall have. */
+  want(replicas: number): void {
+    this.running?.changeConfig({ "replication.max-replicas": replicas }).catch(() => undefined);
+  }
+
+  find(key: Uint8Array): PdRegion | undefined {
+    return this.running?.basic.tree.search(key);
+  }
+
+  byId(id: bigint): PdRegion | undefined {
+    return this.running?.basic.getRegion(id);
+  }
+
+  bootstrapped(): boolean {
+    return this.running?.bootstrapped ?? false;
+  }
+
+  allocIds(count: bigint): Promise<bigint | undefined> {
+    return this.process?.ids.alloc(count) ?? Promise.resolve(undefined);
   }
 
   timestamps(count: number): bigint {
@@ -80,280 +260,46 @@ export class SimPd {
     return this.lastTs;
   }
 
-  bootstrap(store: StoreInfo, region: RegionInfo): PdReply<void> {
-    if (this.isBootstrapped) return err({ kind: "alreadyBootstrapped", message: "bootstrapped" });
-    this.isBootstrapped = true;
-    this.stores.set(store.id, store);
-    const leader = region.peers[0] as PeerInfo;
-    this.known.set(region.id, { region, leader, term: 0n });
-    return ok(undefined);
+  async bootstrap(store: StoreInfo, region: RegionInfo): Promise<PdReply<void>> {
+    const outcome = await this.running?.bootstrap(storeToPd(store), toPd(region));
+    if (outcome?.kind === "ok") return ok(undefined);
+    if (outcome?.kind === "already") return err({ kind: "alreadyBootstrapped", message: "" });
+    return err({ kind: "refused", message: outcome?.message ?? "down" });
   }
 
-  find(key: Uint8Array): PdRegion | undefined {
-    const hex = toHex(key);
-    return this.regions.find(({ region }) => {
-      const end = toHex(region.endKey);
-      return toHex(region.startKey) <= hex && (end === "" || hex < end);
-    });
+  async putStore(store: StoreInfo): Promise<PdReply<void>> {
+    return answerOf(await this.running?.putStore(storeToPd(store)));
   }
 
-  byId(id: bigint): PdRegion | undefined {
-    return this.known.get(id);
+  async storeHeartbeat(stats: StoreStats): Promise<PdReply<void>> {
+    return answerOf(await this.running?.storeHeartbeat(stats.storeId, statsToPd(stats)));
   }
 
-  /** Takes a heartbeat unless it is stale; returns the order that answers it. */
-  onHeartbeat(report: RegionReport): RegionOrder | undefined {
-    const { region, term } = report;
-    const leader = region.peers.find((peer) => peer.id === report.leaderPeerId);
-    if (leader === undefined || this.isStale(region, term)) return undefined;
-    for (const other of this.known.values()) {
-      if (other.region.id !== region.id && covers(other.region, region)) {
-        this.known.delete(other.region.id);
-        this.wishes.delete(other.region.id);
-      }
-    }
-    this.known.set(region.id, { region, leader, term });
-    return this.orderFor(report, leader);
+  regionHeartbeat(report: RegionReport): void {
+    const region = reportToPd(report);
+    if (region.leader !== undefined) this.running?.regionHeartbeat(region);
   }
 
-  askBatchSplit(region: RegionInfo, count: number): PdReply<readonly SplitIds[]> {
-    const known = this.known.get(region.id)?.region;
-    if (known !== undefined && (known.version > region.version || known.confVer > region.confVer)) {
-      return err({ kind: "refused", message: "region epoch is stale" });
-    }
-    const ids = [...Array(count).keys()].map(() => ({
-      newRegionId: this.allocId(),
-      newPeerIds: region.peers.map(() => this.allocId()),
-    }));
-    return ok(ids);
+  async askBatchSplit(region: RegionInfo, count: number): Promise<PdReply<readonly SplitIds[]>> {
+    const answer = await this.running?.askSplit(toPd(region), count);
+    if (answer?.ok === true) return ok(answer.value);
+    return err({ kind: "refused", message: answer?.error ?? "down" });
   }
 
-  private isStale(region: RegionInfo, term: bigint): boolean {
-    for (const { region: other, term: otherTerm } of this.known.values()) {
-      if (other.id === region.id) {
-        const isOld = region.version < other.version || region.confVer < other.confVer;
-        if (isOld || (term > 0n && term < otherTerm)) return true;
-      } else if (covers(other, region) && other.version > region.version) return true;
-    }
-    return false;
+  /** Starts an operator that the nemesis wants; returns why not. */
+  operate(build: (context: FilterContext) => Built): string | undefined {
+    const { running } = this;
+    if (running === undefined || this.host.isPaused) return "PD does not answer";
+    const { operators } = running.coordinator;
+    const built = build(operators.context);
+    return built.ok ? operators.add(built.value) : built.error;
   }
 
-  private orderFor(report: RegionReport, leader: PeerInfo): RegionOrder | undefined {
-    const { region } = report;
-    const order = (part: Partial<RegionOrder>): RegionOrder => ({
-      regionId: region.id,
-      confVer: region.confVer,
-      version: region.version,
-      targetPeer: leader,
-      ...part,
-    });
-    const isJoint = region.peers.some(
-      ({ role }) => role === PEER_ROLE.IncomingVoter || role === PEER_ROLE.DemotingVoter,
-    );
-    if (isJoint) return order({ changePeers: [] });
-    const repair = this.repair(report, leader);
-    if (repair !== undefined) return order(repair);
-    const wish = this.wishes.get(region.id);
-    return wish === undefined ? undefined : this.fulfil(region, wish, order);
-  }
-
-  /** One step towards the wanted number of voters. */
-  private repair(
-    { region, pendingPeers = [] }: RegionReport,
-    leader: PeerInfo,
-  ): Partial<RegionOrder> | undefined {
-    const voters = region.peers.filter(({ role }) => role === PEER_ROLE.Voter);
-    const learner = region.peers.find(({ role }) => role === PEER_ROLE.Learner);
-    const wish = this.wishes.get(region.id);
-    if (wish?.kind === "move" && learner !== undefined && learner.storeId === wish.to) {
-      return this.finishMove(region, wish, learner, leader, pendingPeers);
-    }
-    if (learner !== undefined) {
-      if (voters.length >= this.replicas) {
-        return { changePeers: [{ type: 1, peer: learner }] };
-      }
-      if (pendingPeers.some((peer) => peer.id === learner.id)) return {};
-      return { changePeers: [{ type: 0, peer: { ...learner, role: PEER_ROLE.Voter } }] };
-    }
-    if (voters.length < this.replicas) {
-      const free = [...this.stores.keys()].find(
-        (id) => !region.peers.some((peer) => peer.storeId === id),
-      );
-      if (free === undefined) return undefined;
-      return { changePeers: [{ type: 2, peer: this.newLearner(free) }] };
-    }
-    if (voters.length > this.replicas) {
-      const extra = voters.find((peer) => peer.id !== leader.id) as PeerInfo;
-      return { changePeers: [{ type: 1, peer: extra }] };
-    }
-    return undefined;
-  }
-
-  private newLearner(storeId: bigint): PeerInfo {
-    return { id: this.allocId(), storeId, role: PEER_ROLE.Learner };
-  }
-
-  /** Swaps a voter for the learner that caught up: joint, then the old one is removed. */
-  private finishMove(
-    region: RegionInfo,
-    wish: Wish & { readonly kind: "move" },
-    learner: PeerInfo,
-    leader: PeerInfo,
-    pendingPeers: readonly PeerInfo[],
-  ): Partial<RegionOrder> | undefined {
-    const old = region.peers.find((peer) => peer.storeId === wish.from);
-    if (old === undefined || old.role !== PEER_ROLE.Voter) {
-      this.wishes.delete(region.id);
-      return undefined;
-    }
-    if (pendingPeers.some((peer) => peer.id === learner.id)) return {};
-    if (old.id === leader.id) {
-      const others = region.peers.filter(
-        (peer) => peer.role === PEER_ROLE.Voter && peer.id !== old.id,
-      );
-      return { transferLeader: others };
-    }
-    return {
-      changePeers: [
-        { type: 0, peer: { ...learner, role: PEER_ROLE.Voter } },
-        { type: 2, peer: { ...old, role: PEER_ROLE.Learner } },
-      ],
-    };
-  }
-
-  private fulfil(
-    region: RegionInfo,
-    wish: Wish,
-    order: (part: Partial<RegionOrder>) => RegionOrder,
-  ): RegionOrder | undefined {
-    if (wish.kind === "move") {
-      const isFree = !region.peers.some((peer) => peer.storeId === wish.to);
-      const isThere = region.peers.some((peer) => peer.storeId === wish.from);
-      if (isFree && isThere)
-        return order({ changePeers: [{ type: 2, peer: this.newLearner(wish.to) }] });
-      this.wishes.delete(region.id);
-      return undefined;
-    }
-    this.wishes.delete(region.id);
-    if (wish.kind === "split") return order({ splitRegion: { keys: wish.keys } });
-    const peer = region.peers.find(({ storeId }) => storeId === wish.storeId);
-    return peer === undefined ? undefined : order({ transferLeader: [peer] });
+  private get running(): RaftCluster | undefined {
+    return this.process?.cluster;
   }
 }
 
-const PD_TIMEOUT_US = 500_000;
-
-/** PD as one store reaches it. */
-export class SimPdPort implements PdPort, SchedulePort {
-  private take: (order: RegionOrder) => void = () => undefined;
-  private readonly network: SimNetwork;
-  private readonly pd: SimPd;
-  private readonly pdHost: SimHost;
-  private readonly host: SimHost;
-
-  constructor(network: SimNetwork, pd: SimPd, pdHost: SimHost, host: SimHost) {
-    this.network = network;
-    this.pd = pd;
-    this.pdHost = pdHost;
-    this.host = host;
-  }
-
-  clusterId(): Promise<PdReply<bigint>> {
-    return this.call("members", "", () => ok(this.pd.clusterId));
-  }
-
-  allocId(): Promise<PdReply<bigint>> {
-    return this.call("allocId", "", () => ok(this.pd.allocId()));
-  }
-
-  isBootstrapped(): Promise<PdReply<boolean>> {
-    return this.call("isBootstrapped", "", () => ok(this.pd.bootstrapped));
-  }
-
-  bootstrap(store: StoreInfo, region: RegionInfo): Promise<PdReply<void>> {
-    return this.call("bootstrap", `${region.id}`, () => this.pd.bootstrap(store, region));
-  }
-
-  getRegion(key: Uint8Array): Promise<PdReply<RegionInfo | undefined>> {
-    return this.call("getRegion", toHex(key), () => ok(this.pd.find(key)?.region));
-  }
-
-  putStore(store: StoreInfo): Promise<PdReply<void>> {
-    return this.call("putStore", `${store.id}`, () => {
-      this.pd.stores.set(store.id, store);
-      return ok(undefined);
-    });
-  }
-
-  storeHeartbeat(): Promise<PdReply<void>> {
-    return this.call("storeHeartbeat", "", () => ok(undefined));
-  }
-
-  regionHeartbeat(report: RegionReport): Promise<PdReply<void>> {
-    const { region, leaderPeerId, term } = report;
-    const text = `${region.id} ${region.version}/${region.confVer} ${leaderPeerId} ${term}`;
-    return this.call("regionHeartbeat", text, () => {
-      const order = this.pd.onHeartbeat(report);
-      if (order !== undefined) this.push(order);
-      return ok(undefined);
-    });
-  }
-
-  getTimestamps(count: number): Promise<PdReply<bigint>> {
-    return this.call("tso", `${count}`, () => ok(this.pd.timestamps(count)));
-  }
-
-  askBatchSplit(region: RegionInfo, count: number): Promise<PdReply<readonly SplitIds[]>> {
-    return this.call("askBatchSplit", `${region.id} ${count}`, () =>
-      this.pd.askBatchSplit(region, count),
-    );
-  }
-
-  reportBatchSplit(regions: readonly RegionInfo[]): Promise<PdReply<void>> {
-    const text = regions.map((region) => region.id).join(" ");
-    return this.call("reportBatchSplit", text, () => ok(undefined));
-  }
-
-  getRegionById(id: bigint): Promise<PdReply<KnownRegion | undefined>> {
-    return this.call("getRegionById", `${id}`, () => ok(this.pd.byId(id)));
-  }
-
-  getStoreAddress(id: bigint): Promise<PdReply<StoreAddress>> {
-    return this.call("getStore", `${id}`, () => {
-      const store = this.pd.stores.get(id);
-      if (store === undefined) return err({ kind: "refused", message: `no store ${id}` });
-      return ok({ address: store.address, removed: false });
-    });
-  }
-
-  onOrder(take: (order: RegionOrder) => void): void {
-    this.take = take;
-  }
-
-  private push(order: RegionOrder): void {
-    const { pdHost, host } = this;
-    const text = `order ${order.regionId} ${order.version}/${order.confVer}`;
-    const envelope = {
-      from: pdHost.name,
-      to: host.name,
-      kind: "order",
-      bytes: text,
-      atUs: pdHost.localUs,
-    };
-    this.network.send(envelope, () => host.turn(() => this.take(order)));
-  }
-
-  private call<T>(kind: string, text: string, work: () => PdReply<T>): Promise<PdReply<T>> {
-    return new Promise((resolve) => {
-      callOver<PdReply<T>>(this.network, {
-        from: this.host,
-        to: this.pdHost,
-        kind,
-        text,
-        timeoutUs: PD_TIMEOUT_US,
-        work: (answer) => answer(work()),
-        done: (reply) => resolve(reply ?? err({ kind: "unavailable", message: "no answer" })),
-      });
-    });
-  }
+function answerOf(refusal: Refusal | undefined): PdReply<void> {
+  return refusal === undefined ? ok(undefined) : err({ kind: "refused", message: refusal.message });
 }

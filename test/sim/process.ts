@@ -4,11 +4,12 @@
  */
 import type { Prng, Timers } from "../../src/base/index.js";
 import type { Runner } from "../../src/batch/index.js";
-import type { RaftEvents, Transport } from "../../src/raftstore/index.js";
+import type { RaftEvents, SnapshotManager, Transport } from "../../src/raftstore/index.js";
+import type { MemorySnapDisk } from "../../src/raftstore/snapshot/files.js";
 import type { SimDisk, SimEngine } from "./disk.js";
 import type { SimHost } from "./host.js";
 import type { SimOptions } from "./options.js";
-import type { SimPdPort } from "./pd.js";
+import type { SimPdPort } from "./pd_port.js";
 import type { SimTrace } from "./trace.js";
 import type { PeerView, RegionView } from "./view.js";
 import type { KvReply, KvRequest } from "./workload/kv.js";
@@ -22,6 +23,7 @@ export interface StoreEnv {
   readonly runner: Runner;
   readonly disk: SimDisk;
   readonly engine: SimEngine;
+  readonly snapDisk: MemorySnapDisk;
   readonly pd: SimPdPort;
   readonly transport: Transport;
   readonly prng: Prng;
@@ -36,6 +38,7 @@ export interface StoreProcess {
   /** 0 until it is known. */
   readonly storeId: number;
   readonly events: RaftEvents;
+  readonly snapshots: SnapshotManager;
   serve(request: KvRequest, answer: (reply: KvReply) => void): void;
   peers(): readonly PeerView[];
   dataDigest(region: RegionView): string;

@@ -61,7 +61,10 @@ function relevant(records: readonly Record[]): Record[] {
   });
 }
 
-/** Returns the head of a list of calls and returns in the order of time; at one time calls come first, so they overlap. */
+/**
+ * Returns the head of a list of calls and returns in the order of time; at one time calls come
+ * first, so they overlap.
+ */
 function entriesOf(records: readonly Record[]): Node {
   const events: { timeUs: number; isReturn: boolean; node: Node }[] = [];
   records.forEach((record, number) => {

@@ -1,5 +1,12 @@
 /** The kinds of fault. Each begins at once and returns what ends it, if something has to. */
 import type { Prng } from "../../../src/base/index.js";
+import { regionContains } from "../../../src/pd/core/index.js";
+import {
+  movePeerOperator,
+  removePeerOperator,
+  splitRegionOperator,
+  transferLeaderOperator,
+} from "../../../src/pd/schedule/index.js";
 import type { FaultKind } from "../options.js";
 import { keyAt } from "../workload/kv.js";
 import type { FaultStore, FaultTarget } from "./target.js";
@@ -111,7 +118,7 @@ const isolateLeader: Fault = (target, prng) => {
   const id = prng.pick(leaders);
   const own = target.stores.find((store) => store.storeId === id)?.host.name as string;
   const others = target.stores.map((store) => store.host.name).filter((name) => name !== own);
-  const links = [...others, ...(prng.ratio(1, 2) ? [target.pdHost.name] : [])].flatMap((name) => [
+  const links = [...others, ...(prng.ratio(1, 2) ? [target.pd.host.name] : [])].flatMap((name) => [
     [own, name] as const,
     [name, own] as const,
   ]);
@@ -182,9 +189,11 @@ const cutSnapshots: Fault = (target, prng) => {
   return { text: `snapshot streams break ${target.snapshotCutsPerMille} of 1000`, end };
 };
 
+const MAKING = { desc: "nemesis", kind: "admin", isUrgent: true, details: {} } as const;
+
 const split: Fault = (target, prng) => {
-  const regions = target.pd.regions;
-  if (regions.length === 0 || regions.length >= REGIONS_MAX) return undefined;
+  const { pd } = target;
+  if (pd.regions.length === 0 || pd.regions.length >= REGIONS_MAX) return undefined;
   const count = prng.pick([1, 1, 1, 2]);
   const numbers = [...Array(count)].map(() => prng.below(target.keys * 2));
   numbers.sort((a, b) => a - b);
@@ -192,59 +201,69 @@ const split: Fault = (target, prng) => {
   const keys = [...new Set(numbers)].map((n) =>
     encoder.encode(keyAt(n >>> 1) + (n % 2 === 1 ? "5" : "")),
   );
-  const home = target.pd.find(keys[0] as Uint8Array);
+  const home = pd.find(keys[0] as Uint8Array);
   if (home === undefined) return undefined;
-  target.pd.wishes.set(home.region.id, { kind: "split", keys });
-  return { text: `split region ${home.region.id} at ${numbers.join(" ")}`, end: NOTHING };
+  const inside = keys.filter((key) => regionContains(home.meta, key));
+  const problem = pd.operate((context) => splitRegionOperator(context, home, inside, MAKING));
+  if (problem !== undefined) return undefined;
+  return { text: `split region ${home.meta.id} at ${numbers.join(" ")}`, end: NOTHING };
 };
 
 const replicaCount: Fault = (target, prng) => {
-  if (target.stores.length <= target.pd.replicas) return undefined;
-  const was = target.pd.replicas;
-  target.pd.replicas = prng.pick([was, was + 1]);
-  const end = (): void => {
-    target.pd.replicas = was;
-  };
-  return { text: `${target.pd.replicas} replicas wanted`, end };
+  const { pd, stores } = target;
+  const was = pd.replicas;
+  const wanted = stores.length > was && prng.ratio(1, 2) ? was + 1 : was - 1;
+  if (wanted < 2 || !pd.isUp) return undefined;
+  pd.want(wanted);
+  return { text: `${wanted} replicas wanted`, end: () => pd.want(was) };
 };
 
-/** Moves a replica: add a learner, swap in a joint change, remove. */
+/** Moves a replica: a learner is added, swapped in by a joint change, the old one removed. */
 const moveReplica: Fault = (target, prng) => {
-  const { regions } = target.pd;
+  const { regions, storeIds } = target.pd;
   if (regions.length === 0) return undefined;
-  const { region } = prng.pick(regions);
-  const free = [...target.pd.stores.keys()].filter(
-    (id) => !region.peers.some((peer) => peer.storeId === id),
-  );
-  const from = prng.pick(region.peers).storeId;
+  const region = prng.pick(regions);
+  const { id, peers } = region.meta;
+  const free = storeIds.filter((store) => !peers.some((peer) => peer.storeId === store));
+  const from = prng.pick(peers).storeId;
   if (free.length === 0) {
-    if (region.peers.length < 3) return undefined;
-    // Nowhere to go: take one away, PD will make a new one.
-    target.pd.replicas = 2;
-    const end = (): void => {
-      target.pd.replicas = 3;
-    };
-    return { text: "2 replicas wanted", end };
+    const remove = removePeerOperator;
+    const problem = target.pd.operate((context) => remove(context, region, from, MAKING));
+    if (problem !== undefined) return undefined;
+    return { text: `remove region ${id} from store ${from}`, end: NOTHING };
   }
   const to = prng.pick(free);
-  target.pd.wishes.set(region.id, { kind: "move", from, to });
-  return { text: `move region ${region.id} from store ${from} to ${to}`, end: NOTHING };
+  const problem = target.pd.operate((context) =>
+    movePeerOperator(context, region, from, to, MAKING),
+  );
+  if (problem !== undefined) return undefined;
+  return { text: `move region ${id} from store ${from} to ${to}`, end: NOTHING };
 };
 
 const transferLeader: Fault = (target, prng) => {
   const { regions } = target.pd;
   if (regions.length === 0) return undefined;
+  const moved: string[] = [];
   for (let i = prng.range(1, 4); i > 0; i--) {
-    const { region } = prng.pick(regions);
-    const { storeId } = prng.pick(region.peers);
-    target.pd.wishes.set(region.id, { kind: "transfer", storeId });
+    const region = prng.pick(regions);
+    const to = prng.pick(region.meta.peers).storeId;
+    const problem = target.pd.operate((context) =>
+      transferLeaderOperator(context, region, to, MAKING),
+    );
+    if (problem === undefined) moved.push(`${region.meta.id} to ${to}`);
   }
-  return { text: "transfer leaders", end: NOTHING };
+  return moved.length === 0 ? undefined : { text: `lead ${moved.join(", ")}`, end: NOTHING };
 };
 
-const pdLoss: Fault = (target, _prng, lengthUs) => {
-  target.pdHost.pause(lengthUs);
-  return { text: "PD is silent", end: NOTHING };
+const pdLoss: Fault = (target, prng, lengthUs) => {
+  const { pd } = target;
+  if (!pd.isUp) return undefined;
+  if (prng.ratio(1, 2)) {
+    pd.host.pause(lengthUs);
+    return { text: "PD is silent", end: NOTHING };
+  }
+  pd.crash();
+  return { text: "crash PD", end: () => pd.start() };
 };
 
 export const FAULTS: Readonly<Record<FaultKind, Fault>> = {

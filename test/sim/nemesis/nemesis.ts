@@ -62,8 +62,8 @@ export class Nemesis {
     }
     for (const store of target.stores) store.restart();
     target.snapshotCutsPerMille = 0;
-    target.pd.replicas = this.options.replicas;
-    target.pd.wishes.clear();
+    target.pd.start();
+    target.pd.want(this.options.replicas);
   }
 
   private plan(): void {

@@ -19,7 +19,6 @@ export interface FaultTarget {
   readonly stores: readonly FaultStore[];
   readonly network: SimNetwork;
   readonly pd: SimPd;
-  readonly pdHost: SimHost;
   /** Every host that takes part: stores, PD, clients. */
   readonly hosts: readonly SimHost[];
   /** Number of keys that clients use. */

@@ -1,0 +1,32 @@
+/**
+ * A bug that is planted into production code when it is loaded, in the simulator's process only:
+ * the compiled text of one file is changed and its asserts are taken out, so that a general checker
+ * has to find it. Production code knows nothing of this.
+ */
+export interface Edit {
+  /** Text of the compiled file, present exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Bug {
+  readonly name: string;
+  /** What is wrong, for people. */
+  readonly what: string;
+  /** Source file below the repository. */
+  readonly file: string;
+  readonly edits: readonly Edit[];
+}
+
+/** Returns the text with the bug in it. Throws when an edit does not fit any more. */
+export function plantInto(bug: Bug, source: string): string {
+  let text = source;
+  for (const { find, replace } of bug.edits) {
+    const parts = text.split(find);
+    if (parts.length !== 2) {
+      throw new Error(`bug ${bug.name}: ${parts.length - 1} times in ${bug.file}: ${find}`);
+    }
+    text = parts.join(replace);
+  }
+  return text.replaceAll(/^(\s*)assert\(/gm, "$1((...ignored) => ignored)(");
+}

@@ -1,0 +1,5 @@
+/** All bugs that can be planted. */
+import type { Bug } from "./bug.js";
+import { RAFT_BUGS } from "./raft.js";
+
+export const BUGS: readonly Bug[] = [...RAFT_BUGS];
