@@ -29,7 +29,7 @@ const HEAD = { key: KEY, region: REGION };
 /** A stream with small and long values in all CFs, and data around the region. */
 async function stream(longBytes = 600_000): Promise<Uint8Array[]> {
   const store = new SnapshotStore();
-  await fillRandom(store, "b", 3000, 1n, longBytes);
+  await fillRandom(store, "b", 700, 1n, longBytes);
   await fillRandom(store, "0", 50, 2n);
   await fillRandom(store, "m", 50, 3n);
   generate(store, KEY, REGION);
@@ -163,7 +163,7 @@ test("missing, doubled, exchanged and appended chunks are found", async () => {
 test("chunks of two streams of the same region do not mix", async () => {
   const first = await stream();
   const store = new SnapshotStore();
-  await fillRandom(store, "b", 3000, 9n, 600_000);
+  await fillRandom(store, "b", 700, 9n, 600_000);
   generate(store, KEY, REGION);
   const second = chunksOf(store, KEY);
   assert.is(verdict(second), undefined);
