@@ -2,8 +2,9 @@
  * The keys of scheduling under PD's names: read from JSON of the HTTP API or of storage, checked,
  * and shown. Keys may carry their section ("schedule.low-space-ratio") or not, as PD allows.
  */
-import { err, formatDuration, ok, parseDuration, type Result } from "../../base/index.js";
+import { err, ok, parseDuration, type Result } from "../../base/index.js";
 import type { ScheduleConfig } from "../schedule/index.js";
+import { durationText } from "./http_json.js";
 import type { Json } from "./json.js";
 
 export type ConfigSection = "schedule" | "replication";
@@ -43,12 +44,16 @@ function flag(field: keyof ScheduleConfig): Key {
   return { section: "schedule", field, parse, show };
 }
 
+function shownDuration(ms: number): string {
+  return ms < 1000 ? `${ms}ms` : durationText(ms);
+}
+
 function duration(field: keyof ScheduleConfig, minMs: number): Key {
   const parse = (value: unknown): number | undefined => {
     const ms = typeof value === "string" ? parseDuration(value) : undefined;
     return ms !== undefined && ms >= minMs ? ms : undefined;
   };
-  return { section: "schedule", field, parse, show: (ms) => formatDuration(ms as number) };
+  return { section: "schedule", field, parse, show: (ms) => shownDuration(ms as number) };
 }
 
 const LABEL = /^[A-Za-z0-9]([A-Za-z0-9_./-]*[A-Za-z0-9])?$/;
