@@ -93,7 +93,7 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
         const reply =
           id === undefined
             ? await pd.getRegion(parseBytes(key ?? ""))
-            : await pd.getRegionById(BigInt(id));
+            : await pd.locateRegionById(BigInt(id));
         const region = must(reply);
         if (region === undefined) throw new CtlError("PD knows no such region");
         return [regionRow(region)];

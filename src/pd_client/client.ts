@@ -1,6 +1,6 @@
 /**
  * The client of a placement driver, for stores and for clients alike. Outcomes are returned
- * (PdReply); a rejected promise is a bug. A PdClient satisfies raftstore's PdPort.
+ * (PdReply); a rejected promise is a bug. A PdClient satisfies raftstore's PdPort and SchedulePort.
  *
  * Nothing here waits for PD to come: a call that finds no leader says "unavailable" and the caller
  * decides how long to go on. Not here: region caches, the store's heartbeat schedule.
@@ -14,15 +14,19 @@ import { type OnRegionOrder, RegionHeartbeats, storeHeartbeat } from "./heartbea
 import { Members } from "./members.js";
 import { PD_CLIENT_DEFAULTS, type PdClientOptions } from "./options.js";
 import * as region from "./region.js";
+import { askBatchSplit, reportBatchSplit } from "./split.js";
 import { TsoClient } from "./tso.js";
 import type {
   CallOptions,
   KeyspaceInfo,
+  KnownRegion,
   LocatedRegion,
   MemberInfo,
   PdReply,
   RegionInfo,
   RegionReport,
+  SplitIds,
+  StoreAddress,
   StoreInfo,
   StoreRecord,
   StoreStats,
@@ -130,9 +134,36 @@ export class PdClient {
     return region.getPrevRegion(this.#caller, key, options);
   }
 
-  /** Returns the region with this id. */
-  getRegionById(id: bigint, options?: CallOptions): Promise<PdReply<LocatedRegion | undefined>> {
+  /** Returns the region with this id and who leads it. */
+  async getRegionById(id: bigint): Promise<PdReply<KnownRegion | undefined>> {
+    const reply = await region.getRegionById(this.#caller, id);
+    if (!reply.ok || reply.value === undefined) return reply.ok ? ok(undefined) : reply;
+    return ok({ region: reply.value, leader: reply.value.leader });
+  }
+
+  /** Returns the region with this id with all that PD knows of it. */
+  locateRegionById(id: bigint, options?: CallOptions): Promise<PdReply<LocatedRegion | undefined>> {
     return region.getRegionById(this.#caller, id, options);
+  }
+
+  /** Returns where a store is; refused when PD does not know it. */
+  async getStoreAddress(id: bigint): Promise<PdReply<StoreAddress>> {
+    const reply = await region.getStore(this.#caller, id);
+    if (!reply.ok) return reply;
+    if (reply.value === undefined) {
+      return err({ kind: "refused", message: `PD knows no store ${id}` });
+    }
+    return ok({ address: reply.value.address, removed: reply.value.removed });
+  }
+
+  /** Returns ids for `count` regions to split off; refused when PD knows a newer epoch. */
+  askBatchSplit(of: RegionInfo, count: number): Promise<PdReply<readonly SplitIds[]>> {
+    return askBatchSplit(this.#caller, of, count);
+  }
+
+  /** Tells PD which regions came out of a split, in key order. */
+  reportBatchSplit(regions: readonly RegionInfo[]): Promise<PdReply<void>> {
+    return reportBatchSplit(this.#caller, regions);
   }
 
   /** Returns up to `limit` regions, in key order, that overlap `[startKey, endKey)`. */
@@ -164,8 +195,8 @@ export class PdClient {
     return this.#heartbeats.send(report);
   }
 
-  /** Sets who gets PD's orders to region leaders. */
-  onRegionOrder(take: OnRegionOrder): void {
+  /** Sets who gets PD's orders to region leaders; they come at any time. */
+  onOrder(take: OnRegionOrder): void {
     this.#heartbeats.onOrder(take);
   }
 

@@ -28,6 +28,11 @@ export function peerInfo(peer: metapb.Peer): PeerInfo {
   return { id: toBigInt(peer.id), storeId: toBigInt(peer.storeId), role: known };
 }
 
+/** Returns metapb.Peer of a peer. */
+export function peerMessage(peer: PeerInfo): metapb.IPeer {
+  return { id: fromBigInt(peer.id), storeId: fromBigInt(peer.storeId), role: peer.role };
+}
+
 /** Returns a region; its keys are copies, so it may outlive the message. */
 export function regionInfo(region: metapb.Region): RegionInfo {
   return {
@@ -63,11 +68,7 @@ export function regionMessage(region: RegionInfo): metapb.IRegion {
     startKey: region.startKey,
     endKey: region.endKey,
     regionEpoch: { confVer: fromBigInt(region.confVer), version: fromBigInt(region.version) },
-    peers: region.peers.map((peer) => ({
-      id: fromBigInt(peer.id),
-      storeId: fromBigInt(peer.storeId),
-      role: peer.role,
-    })),
+    peers: region.peers.map(peerMessage),
   };
 }
 
@@ -108,13 +109,20 @@ export function storeStatsMessage(stats: StoreStats): pdpb.IStoreStats {
 
 /** Returns the heartbeat of a region, without its header. */
 export function regionHeartbeatMessage(report: RegionReport): pdpb.IRegionHeartbeatRequest {
-  const { interval, leaderPeerId, region, term, ...figures } = report;
+  const { downPeers = [], interval, leaderPeerId, pendingPeers = [], region, term } = report;
   const leader = region.peers.find((peer) => peer.id === leaderPeerId);
   return {
-    ...figures,
     region: regionMessage(region),
-    leader: { id: fromBigInt(leaderPeerId), storeId: fromBigInt(leader?.storeId ?? 0n) },
+    leader: peerMessage(leader ?? { id: leaderPeerId, storeId: 0n, role: 0 }),
     term: fromBigInt(term),
+    downPeers: downPeers.map(({ downSeconds, peer }) => ({ downSeconds, peer: peerMessage(peer) })),
+    pendingPeers: pendingPeers.map(peerMessage),
+    approximateSize: report.approximateSize,
+    approximateKeys: report.approximateKeys,
+    bytesWritten: report.bytesWritten,
+    bytesRead: report.bytesRead,
+    keysWritten: report.keysWritten,
+    keysRead: report.keysRead,
     interval: { startTimestamp: interval.start, endTimestamp: interval.end },
   };
 }

@@ -9,7 +9,8 @@ import { type Caller, requestHeader } from "./caller.js";
 import { regionHeartbeatMessage, storeStatsMessage } from "./convert.js";
 import { headerFailure, unavailable } from "./failure.js";
 import type { Leader } from "./members.js";
-import type { PdReply, RegionReport, StoreStats } from "./types.js";
+import { regionOrder } from "./order.js";
+import type { PdReply, RegionOrder, RegionReport, StoreStats } from "./types.js";
 
 const STORE_HEARTBEAT = methodInfo("pdpb.PD", "StoreHeartbeat");
 const REGION_HEARTBEAT = methodInfo("pdpb.PD", "RegionHeartbeat");
@@ -20,7 +21,7 @@ type HeartbeatStream = ClientDuplexStream<
 >;
 
 /** Takes PD's orders to region leaders. */
-export type OnRegionOrder = (order: pdpb.RegionHeartbeatResponse) => void;
+export type OnRegionOrder = (order: RegionOrder) => void;
 
 /** Sends a store's heartbeat. */
 export async function storeHeartbeat(caller: Caller, stats: StoreStats): Promise<PdReply<void>> {
@@ -82,8 +83,10 @@ export class RegionHeartbeats {
     this.#unsent = 0;
     stream.on("data", (response: pdpb.RegionHeartbeatResponse) => {
       const failure = headerFailure(response.header);
-      if (failure === undefined) this.#onOrder(response);
-      else this.#caller.options.log.warn("region heartbeat refused", { reason: failure.message });
+      const order = failure === undefined ? regionOrder(response) : undefined;
+      if (order !== undefined) this.#onOrder(order);
+      if (failure === undefined) return;
+      this.#caller.options.log.warn("region heartbeat refused", { reason: failure.message });
     });
     stream.on("error", () => {});
     stream.on("status", (end: { code: status; details: string }) => {

@@ -51,6 +51,42 @@ export interface LocatedRegion extends RegionInfo {
   readonly pendingPeerIds: readonly bigint[];
 }
 
+/** A region and who leads it; what a store asks for. */
+export interface KnownRegion {
+  readonly region: RegionInfo;
+  readonly leader: PeerInfo | undefined;
+}
+
+/** Ids for one new region: its own and one for each peer. */
+export interface SplitIds {
+  readonly newRegionId: bigint;
+  readonly newPeerIds: readonly bigint[];
+}
+
+/** Where a store is; `removed`: given up for good. */
+export interface StoreAddress {
+  readonly address: string;
+  readonly removed: boolean;
+}
+
+/**
+ * An order of PD's to the leader of a region: exactly one of the optional parts, or none. It holds
+ * for the epoch that it carries only.
+ */
+export interface RegionOrder {
+  readonly regionId: bigint;
+  readonly confVer: bigint;
+  readonly version: bigint;
+  /** The leader as PD knows it. */
+  readonly targetPeer: PeerInfo | undefined;
+  /** eraftpb.ConfChangeType; one change is simple, several are joint, none leaves the joint state. */
+  readonly changePeers?: readonly { readonly type: 0 | 1 | 2; readonly peer: PeerInfo }[];
+  /** Any of these may lead next. */
+  readonly transferLeader?: readonly PeerInfo[];
+  /** Empty keys: halve the region by size. */
+  readonly splitRegion?: { readonly keys: readonly Uint8Array[] };
+}
+
 /** metapb.Store, the part that a store says of itself. */
 export interface StoreInfo {
   readonly id: bigint;
@@ -112,6 +148,10 @@ export interface RegionReport {
   readonly approximateSize: number;
   readonly approximateKeys: number;
   readonly interval: TimeInterval;
+  /** Peers that have been silent for long. */
+  readonly downPeers?: readonly { readonly peer: PeerInfo; readonly downSeconds: number }[];
+  /** Peers whose log lags behind what is kept, or that have no data yet. */
+  readonly pendingPeers?: readonly PeerInfo[];
 }
 
 /** A placement driver. */

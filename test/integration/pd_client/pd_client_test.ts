@@ -4,7 +4,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { fromBigInt, pdpb, toBigInt } from "../../../src/pb/index.js";
 import { PdClient, type PdClientConfig, type PdReply } from "../../../src/pd_client/index.js";
-import type { PdPort } from "../../../src/raftstore/index.js";
+import type { PdPort, SchedulePort } from "../../../src/raftstore/index.js";
 import { FakeCluster } from "../../support/fake_cluster.js";
 import { ScriptedPd } from "../../support/scripted_pd.js";
 import { within } from "../../support/within.js";
@@ -37,10 +37,11 @@ function failure(reply: PdReply<unknown>): string {
   return reply.ok ? "ok" : `${reply.error.kind}: ${reply.error.message}`;
 }
 
-test("a PdClient is a PdPort", () =>
+test("a PdClient is a PdPort and a SchedulePort", () =>
   withPd(async (_pd, client) => {
-    const port: PdPort = client;
+    const port: PdPort & SchedulePort = client;
     assert.is(must(await port.clusterId()), CLUSTER_ID);
+    assert.equal(must(await port.getStoreAddress(1n)), { address: "127.0.0.1:1", removed: false });
   }));
 
 test("the cluster id has all 64 bits, and every request carries it", () =>
@@ -264,7 +265,7 @@ test("region heartbeats go over one stream; orders come back; a new PD gets a ne
   const port = Number(pd.address.split(":")[1]);
   const client = new PdClient({ endpoints: [pd.address] });
   const orders: bigint[] = [];
-  client.onRegionOrder((order) => orders.push(toBigInt(order.regionId)));
+  client.onOrder((order) => orders.push(order.regionId));
   const empty = new Uint8Array(0);
   const region = { id: 2n, startKey: empty, endKey: empty, confVer: 1n, version: 1n };
   const figures = { bytesWritten: 1, keysWritten: 1, bytesRead: 1, keysRead: 1 };
