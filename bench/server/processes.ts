@@ -129,15 +129,16 @@ export interface StoreProcess {
   readonly address: StoreAddress;
 }
 
-/** Starts a store with `keys` keys; `kernel` is a value of KERNEL. */
+/** Starts a store with `keys` keys; `kernel` is a value of KERNEL, `program` another build's store. */
 async function startStoreProcess(
   options: Pick<StoreJob, "binding" | "keys"> & Partial<StoreJob>,
   kernel = "",
+  program = script("store"),
 ): Promise<StoreProcess> {
   const directory = mkdtempSync(join(tmpdir(), "rutile-bench-"));
   const job: StoreJob = { ...STORE_DEFAULTS, path: join(directory, "db"), ...options };
   const env = kernel === "" ? {} : { KERNEL: kernel };
-  const args = [script("store"), JSON.stringify(job)];
+  const args = [program, JSON.stringify(job)];
   const child = new Child(pinned(SERVER_CORE, process.execPath, args, env), directory);
   return { child, address: await child.read<StoreAddress>() };
 }
