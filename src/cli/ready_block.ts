@@ -28,6 +28,7 @@ export function upBlock(info: UpInfo, seconds: number): string {
   const rows: (readonly [string, string])[] = [["PD", info.pd as string], ...stores];
   rows.push(["data", info.data_dir === "" ? IN_MEMORY : info.data_dir]);
   if (info.engine !== null) rows.push(["engine", info.engine]);
+  if (info.test_api !== null) rows.push(["test api", `http://${info.test_api}/cluster`]);
   rows.push(["try it", `npm run rutile -- ctl --pd-endpoints ${info.pd} put hello world`]);
   return block(rows, seconds);
 }

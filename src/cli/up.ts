@@ -1,6 +1,6 @@
 /** `rutile up`: a PD and stores on this machine, each a process. */
 import { type Command, InvalidArgumentError } from "commander";
-import type { UpOptions } from "../node/index.js";
+import type { UpOptions, UpOutput } from "../node/index.js";
 import { addFlags, type GeneralFlags, UP_DIR_DEFAULT } from "./flags.js";
 import { prepare, runOptions } from "./prepare.js";
 import { upBlock } from "./ready_block.js";
@@ -9,6 +9,7 @@ interface UpFlags extends GeneralFlags {
   readonly stores: number;
   readonly basePort?: number;
   readonly labels: readonly string[];
+  readonly testApi?: number;
 }
 
 const STORES_MAX = 20;
@@ -42,6 +43,11 @@ export function registerUp(program: Command): void {
     .option("--stores <count>", "how many stores", wholeNumber(1, STORES_MAX), 3)
     .option("--base-port <port>", "first port; 0 = any free ones", wholeNumber(0, PORT_MAX - 50))
     .option("--labels <k=v,...>", "of one store; repeat it, stores take them in turn", collect, [])
+    .option(
+      "--test-api <port>",
+      "control server for faults, on loopback (src/testing/README.md); 0 = any free port",
+      wholeNumber(0, PORT_MAX),
+    )
     .addHelpText("after", HELP)
     .action(() => up(command));
   addFlags(command, "up");
@@ -77,11 +83,17 @@ async function up(command: Command): Promise<void> {
     const keys = unused.join(", ");
     console.error(`rutile: warning: up chooses addresses and directories; not used: ${keys}`);
   }
-  await runUp(config, options, runOptions(command), {
+  const output: UpOutput = {
     onLine: (name, line) => console.error(`[${name}] ${line}`),
     onNotice: (text) => console.error(`rutile: ${text}`),
     onReady: (info, seconds) => console.log(upBlock(info, seconds)),
-  });
+  };
+  const run = runOptions(command);
+  if (flags.testApi === undefined) await runUp(config, options, run, output);
+  else {
+    const { runTestUp } = await import("../testing/index.js");
+    await runTestUp(config, { ...options, port: flags.testApi }, run, output);
+  }
 }
 
 /** Returns the ports of `--base-port`; undefined: TiKV's. */

@@ -37,6 +37,31 @@ export interface Environment {
   fatal(error: unknown): void;
 }
 
+/** Builds the environment of a member that shares its process with others: no signals, own metrics. */
+export function memberEnvironment(
+  logger: RootLogger,
+  graceMs: number,
+  onFatal: (error: unknown) => void,
+): Environment {
+  const shutdown = new Shutdown(logger, graceMs);
+  const { signal } = new AbortController();
+  const options: RunOptions = {
+    memory: false,
+    portRetry: false,
+    readyFile: undefined,
+    stopWithStdin: false,
+    onReady: () => undefined,
+    onFatal: (error) => {
+      throw error;
+    },
+  };
+  const fatal = (error: unknown): void => {
+    if (!shutdown.isRunning) onFatal(error);
+  };
+  const metrics = new PromMetrics();
+  return { logger, clock: REAL_CLOCK, metrics, shutdown, signal, options, fatal };
+}
+
 export interface EnvironmentOptions {
   readonly log: LogOptions;
   readonly redactKeys: boolean;

@@ -13,7 +13,7 @@ import {
 } from "../config/index.js";
 import { type Engine, openEngine } from "../engine/index.js";
 import { type Kernels, loadKernels } from "../kernel/index.js";
-import { PdClient } from "../pd_client/index.js";
+import { PdClient, type PdClientConfig } from "../pd_client/index.js";
 import { listenTikvServer, type TikvListener } from "../server/index.js";
 import { listenStatus, type StatusSources } from "../status/index.js";
 import { type RunningStore, startStore } from "../storage/index.js";
@@ -29,6 +29,8 @@ export interface TikvNodeOptions {
   readonly dataDir: string;
   /** host:port each. */
   readonly pdEndpoints: readonly string[];
+  /** Opens the client of PD in another way than usual; it gets this store's options. */
+  readonly openPd?: (config: PdClientConfig) => PdClient;
 }
 
 export interface TikvNode {
@@ -49,7 +51,7 @@ const DRAIN_SHARE = 0.75;
 
 /** Starts a store and waits until it serves requests; as long as PD is absent. */
 export async function startTikvNode(
-  { config, dataDir, pdEndpoints }: TikvNodeOptions,
+  { config, dataDir, openPd, pdEndpoints }: TikvNodeOptions,
   env: Environment,
 ): Promise<TikvNode> {
   const { metrics, clock, signal, shutdown, fatal } = env;
@@ -59,7 +61,8 @@ export async function startTikvNode(
   const running: { store?: RunningStore } = {};
   const listener = await bindStore(config, kernels, env);
   const statusAddress = await bindStatus(config, running, env);
-  const pd = new PdClient({ endpoints: pdEndpoints, log: logger });
+  const pdConfig = { endpoints: pdEndpoints, log: logger };
+  const pd = openPd === undefined ? new PdClient(pdConfig) : openPd(pdConfig);
   shutdown.add("pd client", async () => pd.close());
   const bound = { host: hostOf(config).host, port: listener.port };
   const address = advertised(config["server.advertise-addr"], hostOf(config), bound);

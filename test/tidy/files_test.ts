@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { codeOf, filesBelow, importsOf, ROOT, textOf } from "./sources.js";
 
 const SOURCES = ["src", "test", "bench", "assembly"].flatMap((folder) => filesBelow(folder, ".ts"));
-const ENTRY_POINTS = ["src/cli/main.ts", "src/client/index.ts"];
+const ENTRY_POINTS = ["src/cli/main.ts", "src/client/index.ts", "src/testing/index.ts"];
 /** Reached by tests alone, on purpose: an engine wrapper that injects faults. */
 const TEST_ONLY = new Set(["src/engine/fault.ts"]);
 /**

@@ -36,6 +36,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   status: 6,
   node: 6,
   cli: 6,
+  testing: 6,
 };
 
 /** Arrows between folders of one layer. */
@@ -55,6 +56,8 @@ const SAME_LAYER = new Set([
   "node>status",
   "cli>node",
   "cli>status",
+  "cli>testing",
+  "testing>node",
 ]);
 
 /** What the client must not know, whatever the layers say. */

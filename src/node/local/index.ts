@@ -7,4 +7,12 @@ export {
   type LocalPorts,
   type LocalStore,
 } from "./local_cluster.js";
-export { runUp, type UpInfo, type UpOptions, type UpOutput, type UpStore } from "./up.js";
+export {
+  announceUp,
+  openUp,
+  runUp,
+  type UpInfo,
+  type UpOptions,
+  type UpOutput,
+  type UpStore,
+} from "./up.js";

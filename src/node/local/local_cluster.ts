@@ -40,8 +40,8 @@ export interface LocalClusterHooks {
   onLine(name: string, line: string): void;
   /** Told of an end that nobody here asked for. */
   onDeath(child: ChildServer, exit: ChildExit): void;
-  /** Returns what store `index` tells others instead of its own address. */
-  advertise?(index: number): string;
+  /** Returns what store `index`, or PD, tells others instead of its own address. */
+  advertise?(member: number | "pd"): string;
 }
 
 /** One store: what it is told and what runs. */
@@ -98,6 +98,11 @@ export class LocalCluster {
     return this.#stores;
   }
 
+  /** Process ids of the members that run, those that are starting included, with their names. */
+  pids(): ReadonlyMap<number, string> {
+    return new Map([...this.#children].map(({ name, pid }) => [pid, name]));
+  }
+
   /** host:port of PD. */
   get pdAddress(): string {
     const address = this.#pd?.ready.pd;
@@ -120,10 +125,12 @@ export class LocalCluster {
   async startPd(): Promise<void> {
     const before = this.#pd?.ready.pd;
     const address = before ?? `${LOOPBACK}:${this.#options.ports.pd}`;
+    const advertise = this.#hooks.advertise?.("pd");
     const child = this.#spawn("pd", [
       "pd",
       ...this.#shared("pd"),
       ...["--client-urls", `http://${address}`],
+      ...(advertise === undefined ? [] : ["--advertise-client-urls", `http://${advertise}`]),
     ]);
     this.#pd = { child, ready: await child.ready() };
   }
@@ -162,7 +169,7 @@ export class LocalCluster {
     const child = this.#spawn(name, [
       "store",
       ...this.#shared(name),
-      ...["--pd-endpoints", this.pdAddress],
+      ...["--pd-endpoints", this.#hooks.advertise?.("pd") ?? this.pdAddress],
       ...["--addr", `${LOOPBACK}:${ports.store(index)}`],
       ...["--status-addr", `${LOOPBACK}:${ports.status(index)}`],
       ...(advertise === undefined ? [] : ["--advertise-addr", advertise]),

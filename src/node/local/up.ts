@@ -13,6 +13,8 @@ export type UpOptions = Omit<LocalClusterOptions, "config" | "portRetry">;
 /** What the ready file of `up` holds: that of `start` for the first store, and each store. */
 export interface UpInfo extends ReadyInfo {
   readonly stores: readonly UpStore[];
+  /** host:port of the control server; null without --test-api. */
+  readonly test_api: string | null;
 }
 
 export interface UpStore {
@@ -49,16 +51,7 @@ export async function runUp(
   run: RunOptions,
   output: UpOutput,
 ): Promise<void> {
-  if (run.readyFile !== undefined) clearReadyFile(run.readyFile);
-  const { values } = config;
-  const env = openEnvironment(
-    {
-      log: { ...logOptions(values), filename: "", level: "warn" },
-      redactKeys: values["security.redact-info-log"],
-      graceMs: values["server.graceful-shutdown-timeout"] + STOP_EXTRA_MS,
-    },
-    run,
-  );
+  const env = openUp(config, run);
   const deaths = new Deaths(env, output);
   const cluster = new LocalCluster(
     { ...options, config, portRetry: run.portRetry },
@@ -67,17 +60,40 @@ export async function runUp(
   env.shutdown.add("members", async () => {
     if (!(await cluster.stop())) throw new Error("a member did not stop cleanly");
   });
-  try {
+  await announceUp(env, output, async () => {
     await Promise.race([startAll(cluster, env.signal), deaths.first]);
     deaths.isReady = true;
+    return upInfo(cluster, options.dataDir);
+  });
+}
+
+/** Builds the environment of a process whose members are other processes. */
+export function openUp(config: Loaded<"start">, run: RunOptions): Environment {
+  if (run.readyFile !== undefined) clearReadyFile(run.readyFile);
+  const { values } = config;
+  const redactKeys = values["security.redact-info-log"];
+  const graceMs = values["server.graceful-shutdown-timeout"] + STOP_EXTRA_MS;
+  const log = { ...logOptions(values), filename: "", level: "warn" } as const;
+  return openEnvironment({ log, redactKeys, graceMs }, run);
+}
+
+/** Runs `start` and tells what it returns; a failure stops what was started, then is thrown. */
+export async function announceUp(
+  env: Environment,
+  output: UpOutput,
+  start: () => Promise<UpInfo>,
+): Promise<void> {
+  let info: UpInfo;
+  try {
+    info = await start();
   } catch (error) {
     if (env.shutdown.isRunning) return;
     await env.shutdown.run();
     throw error;
   }
   if (env.shutdown.isRunning) return;
-  const info = upInfo(cluster, options.dataDir);
-  if (run.readyFile !== undefined) writeReadyFile(run.readyFile, info);
+  const { readyFile } = env.options;
+  if (readyFile !== undefined) writeReadyFile(readyFile, info);
   output.onReady(info, performance.now() / 1000);
 }
 
@@ -146,6 +162,7 @@ function upInfo(cluster: LocalCluster, dataDir: string): UpInfo {
     ...first.ready,
     pd: cluster.pdAddress,
     data_dir: dataDir === "" ? "" : resolve(dataDir),
+    test_api: null,
     stores: cluster.stores.map(({ child, dataDir: own, name, ready }) => ({
       name,
       pid: child.pid,
