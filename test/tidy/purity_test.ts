@@ -24,6 +24,7 @@ const PURE = [
   "src/raftstore/fsm/",
   "src/raftstore/propose_admin.ts",
   "src/raftstore/ready.ts",
+  "src/raftstore/split/",
 ];
 /** Compiles and instantiates the modules: the one place that touches the environment. */
 const EXEMPT = new Set(["src/kernel/loader.ts"]);
