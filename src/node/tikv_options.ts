@@ -9,6 +9,7 @@ import {
   type ServerOptions,
 } from "../server/index.js";
 import { apiVersionOf, STORAGE_DEFAULTS, type StorageOptions } from "../storage/index.js";
+import { replicationOptions } from "./replication_options.js";
 
 /** Client-java parses this as a TiKV version; semantics and defaults are those of this one. */
 export const TIKV_VERSION = "8.5.0";
@@ -50,6 +51,7 @@ export function raftstoreOptions(config: TikvConfig, placement: Placement): Raft
     pdStoreHeartbeatTickIntervalMs: config["raftstore.pd-store-heartbeat-tick-interval"],
     pdHeartbeatTickIntervalMs: config["raftstore.pd-heartbeat-tick-interval"],
     pdRetryIntervalMs: config["pd.retry-interval"],
+    replication: replicationOptions(config),
   };
 }
 
