@@ -24,7 +24,14 @@ import { callOver } from "./rpc.js";
 import { type SnapshotEnd, SnapshotStream } from "./snapshot_stream.js";
 import type { SimTrace } from "./trace.js";
 import { SimTransport } from "./transport.js";
-import type { ClusterView, PeerRole, PeerView, RegionView, StoreView } from "./view.js";
+import type {
+  AppliedState,
+  ClusterView,
+  PeerRole,
+  PeerView,
+  RegionView,
+  StoreView,
+} from "./view.js";
 import type { KvAccess, KvReply, KvRequest, Route } from "./workload/kv.js";
 
 const ROLES: readonly PeerRole[] = ["voter", "learner", "incomingVoter", "demotingVoter"];
@@ -92,8 +99,8 @@ export class SimStore implements FaultStore, StoreView {
     return this.process?.peers() ?? [];
   }
 
-  dataDigest(region: RegionView): string {
-    return this.process?.dataDigest(region) ?? "";
+  appliedState(regionId: number): AppliedState | undefined {
+    return this.process?.appliedState(regionId);
   }
 
   get events(): RaftEvents | undefined {

@@ -11,7 +11,7 @@ import type { SimHost } from "./host.js";
 import type { SimOptions } from "./options.js";
 import type { SimPdPort } from "./pd_port.js";
 import type { SimTrace } from "./trace.js";
-import type { PeerView, RegionView } from "./view.js";
+import type { AppliedState, PeerView } from "./view.js";
 import type { KvReply, KvRequest } from "./workload/kv.js";
 
 /** What one incarnation of a store runs on. */
@@ -41,7 +41,7 @@ export interface StoreProcess {
   readonly snapshots: SnapshotManager;
   serve(request: KvRequest, answer: (reply: KvReply) => void): void;
   peers(): readonly PeerView[];
-  dataDigest(region: RegionView): string;
+  appliedState(regionId: number): AppliedState | undefined;
   /** One line for each peer. */
   describe(): string[];
 }

@@ -45,6 +45,14 @@ export interface PeerView {
   digestAt(index: number): number | undefined;
 }
 
+/** A region's state machine as the engine holds it. */
+export interface AppliedState {
+  readonly applied: number;
+  readonly region: RegionView;
+  /** Of all data in the region's range. */
+  readonly digest: string;
+}
+
 export interface StoreView {
   readonly storeId: number;
   /** Goes up with each start; what was seen before may be gone. */
@@ -52,8 +60,8 @@ export interface StoreView {
   readonly isUp: boolean;
   /** Peers that exist here, none while the store is down. */
   readonly peers: readonly PeerView[];
-  /** Digest of the data that is applied in a region's range. */
-  dataDigest(region: RegionView): string;
+  /** What the engine shows of a region, in one moment; undefined while that is being replaced. */
+  appliedState(regionId: number): AppliedState | undefined;
 }
 
 export interface ClusterView {

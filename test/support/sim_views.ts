@@ -1,5 +1,6 @@
 /** Hand-made views of a cluster for the unit tests of the simulator's checkers. */
 import type {
+  AppliedState,
   Checker,
   ClusterView,
   MemberView,
@@ -68,7 +69,12 @@ export function store(
   peers: readonly PeerView[],
   change: Partial<StoreView> = {},
 ): StoreView {
-  return { storeId, incarnation: 1, isUp: true, peers, dataDigest: () => "same", ...change };
+  const appliedState = (regionId: number): AppliedState | undefined => {
+    const found = peers.find((one) => one.regionId === regionId);
+    if (found?.region === undefined) return undefined;
+    return { applied: found.applied, region: found.region, digest: "same" };
+  };
+  return { storeId, incarnation: 1, isUp: true, peers, appliedState, ...change };
 }
 
 export function cluster(

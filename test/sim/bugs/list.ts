@@ -1,5 +1,6 @@
 /** All bugs that can be planted. */
+import { APPLY_BUGS } from "./apply.js";
 import type { Bug } from "./bug.js";
 import { RAFT_BUGS } from "./raft.js";
 
-export const BUGS: readonly Bug[] = [...RAFT_BUGS];
+export const BUGS: readonly Bug[] = [...RAFT_BUGS, ...APPLY_BUGS];

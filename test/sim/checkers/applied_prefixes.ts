@@ -37,18 +37,20 @@ export class AppliedPrefixes implements Checker {
   }
 
   private check(store: StoreView, peer: PeerView): void {
-    const { region, applied, committed, regionId } = peer;
-    const who = `region ${regionId} peer ${peer.peerId}`;
-    if (applied > committed) {
-      throw new CheckFailed(NAME, `${who} applied ${applied}, committed is ${committed}`);
+    const { regionId, peerId } = peer;
+    const who = `region ${regionId} peer ${peerId}`;
+    if (peer.applied > peer.committed) {
+      throw new CheckFailed(NAME, `${who} applied ${peer.applied} of ${peer.committed}`);
     }
-    if (region === undefined) return;
-    const digest = `${describeRegion(region)} data ${store.dataDigest(region)}`;
+    const state = store.appliedState(regionId);
+    if (state === undefined) return;
+    const { applied } = state;
+    const digest = `${describeRegion(state.region)} data ${state.digest}`;
     const states = this.states.get(regionId) ?? new Map<number, State>();
     this.states.set(regionId, states);
     const known = states.get(applied);
     if (known === undefined) {
-      states.set(applied, { digest, peerId: peer.peerId });
+      states.set(applied, { digest, peerId });
       if (states.size > REMEMBERED) states.delete(states.keys().next().value as number);
       return;
     }

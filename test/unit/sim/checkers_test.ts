@@ -101,11 +101,13 @@ test("applied prefixes: data, region or order differ", () => {
   const view = three();
   const other = cluster([
     ...view.stores.slice(0, 2),
-    store(3, [peer(3)], { dataDigest: () => "other" }),
+    store(3, [peer(3)], {
+      appliedState: () => ({ applied: FIRST_INDEX + 1, region: region(), digest: "other" }),
+    }),
   ]);
   fires(new AppliedPrefixes(), [other], /peer 13 at applied 7/);
   fires(new AppliedPrefixes(), [three({}, { region: region({ version: 2 }) })], /epoch 2\/1/);
-  fires(new AppliedPrefixes(), [three({ committed: FIRST_INDEX })], /applied 7, committed is 6/);
+  fires(new AppliedPrefixes(), [three({ committed: FIRST_INDEX })], /applied 7 of 6/);
   const later = three({ log: [5] }, { log: [5, 5, 5] });
   show(new AppliedPrefixes(), later);
 });
