@@ -38,4 +38,10 @@ export const TRANSPORT_FIELDS = {
     "1TiB",
     "Bytes a second of all snapshots that are sent, or received.",
   ),
+  "server.snap-max-total-size": size(
+    "0B",
+    "0B",
+    "1PiB",
+    "Bytes that received snapshots may take on disk together; 0B = no limit.",
+  ),
 } as const;

@@ -37,6 +37,8 @@ export interface ReplicationOptions {
   readonly concurrentRecvSnapLimit: number;
   /** Bytes a second that snapshots may write or send, each; 0 = no limit. */
   readonly snapIoMaxBytesPerSec: number;
+  /** Bytes that received snapshots may take on disk together; 0 = no limit. */
+  readonly snapMaxTotalSizeBytes: number;
   /** The raft batch system: peers and the store. */
   readonly storeBatch: BatchConfig;
   /** The apply batch system. */
@@ -76,6 +78,7 @@ export const REPLICATION_DEFAULTS: ReplicationOptions = {
   concurrentSendSnapLimit: 32,
   concurrentRecvSnapLimit: 32,
   snapIoMaxBytesPerSec: 100 * MIB,
+  snapMaxTotalSizeBytes: 0,
   storeBatch: BATCH_CONFIG_DEFAULT,
   applyBatch: BATCH_CONFIG_DEFAULT,
 };

@@ -5,6 +5,7 @@
  */
 import { assert, type Clock, type Logger, TikvError, type Timers } from "../../base/index.js";
 import type { EnginePort } from "../engine_port.js";
+import type { ReplicationOptions } from "../options.js";
 import type { RaftMessage } from "../raft_message.js";
 import type { RegionInfo } from "../region.js";
 import { applySnapshot, spansOf } from "./apply.js";
@@ -28,14 +29,13 @@ import type {
   SnapshotStats,
 } from "./types.js";
 
-export interface SnapshotOptions {
-  readonly concurrentSendSnapLimit: number;
-  readonly concurrentRecvSnapLimit: number;
-  /** Bytes a second of all streams out, and the same of all streams in; 0 = no limit. */
-  readonly snapIoMaxBytesPerSec: number;
-  /** Bytes that received files may take together; 0 = no limit. */
-  readonly snapMaxTotalSizeBytes: number;
-}
+export type SnapshotOptions = Pick<
+  ReplicationOptions,
+  | "concurrentSendSnapLimit"
+  | "concurrentRecvSnapLimit"
+  | "snapIoMaxBytesPerSec"
+  | "snapMaxTotalSizeBytes"
+>;
 
 export interface SnapshotDeps {
   readonly port: EnginePort;

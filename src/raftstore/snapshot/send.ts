@@ -6,6 +6,7 @@
 import { type Clock, errorMessage, type Logger, type Timers } from "../../base/index.js";
 import { dataRange } from "../../codec/index.js";
 import type { EnginePort } from "../engine_port.js";
+import type { ReplicationOptions } from "../options.js";
 import type { RegionInfo } from "../region.js";
 import { RegionReader } from "./build.js";
 import { DATA_CFS } from "./format.js";
@@ -34,10 +35,10 @@ export interface SendDeps {
   readonly metrics: SnapshotMetrics;
 }
 
-export interface SendOptions {
-  readonly concurrentSendSnapLimit: number;
-  readonly snapIoMaxBytesPerSec: number;
-}
+export type SendOptions = Pick<
+  ReplicationOptions,
+  "concurrentSendSnapLimit" | "snapIoMaxBytesPerSec"
+>;
 
 /** Returns whether two keys name the same snapshot. */
 export function sameKey(a: SnapKey, b: SnapKey): boolean {

@@ -345,6 +345,35 @@ test("several applications run in turns, and a deletion before one stays before 
   assert.equal(dataOf(receiver.engine), dataOf(store.engine, REGION));
 });
 
+test("other regions write while a snapshot is applied", async () => {
+  const store = new SnapshotStore();
+  await store.put("default", { c: new Uint8Array(8_000_000), d: new Uint8Array(8_000_000) });
+  const data = generate(store, KEY, REGION);
+  const receiver = new SnapshotStore();
+  const message = snapshotMessage(KEY, data ?? EMPTY_BYTES, REGION);
+  assert.is(await deliver(receiver, message, chunksOf(store, KEY)), undefined);
+  let done = false;
+  receiver.snapshots.apply({ key: KEY, region: REGION, replaced: [] }, () => {
+    done = true;
+  });
+  // A write of another region in every turn: its batch never waits for more than one slice.
+  let written = 0;
+  let atOnce = 0;
+  let turns = 0;
+  await receiver.run(() => {
+    turns++;
+    atOnce = Math.max(atOnce, turns - written);
+    const batch = receiver.engine.newWriteBatch();
+    batch.put("default", utf8("zother"), utf8(`${turns}`));
+    receiver.engine.write(batch, { sync: true }).then(() => {
+      written++;
+    });
+    return done;
+  });
+  assert.ok(turns > 60, `${turns} turns`);
+  assert.ok(atOnce <= 2, `${atOnce} writes waited`);
+});
+
 test("data of another region are never deleted", async () => {
   const { store, data } = await sender();
   const receiver = new SnapshotStore();
