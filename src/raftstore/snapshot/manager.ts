@@ -69,7 +69,7 @@ export class RegionSnapshots implements SnapshotManager {
   private readonly applying = new Map<number, string>();
   private readonly jobs = new RangeJobs(RANGE_JOBS_MAX);
   private readonly receiveThrottle: Throttle;
-  private expiryTimer = false;
+  private cancelExpiry: (() => void) | undefined;
 
   constructor(
     private readonly options: SnapshotOptions,
@@ -175,6 +175,7 @@ export class RegionSnapshots implements SnapshotManager {
 
   /** Closes what is sent or waits for it; streams end early. The engine can close afterwards. */
   close(): void {
+    this.cancelExpiry?.();
     this.outgoing.close();
   }
 
@@ -246,10 +247,10 @@ export class RegionSnapshots implements SnapshotManager {
 
   /** One timer, while there is something that can expire. */
   private scheduleExpiry(): void {
-    if (this.expiryTimer || this.outgoing.size + this.received.size === 0) return;
-    this.expiryTimer = true;
-    this.deps.timers.after(EXPIRY_CHECK_MS, () => {
-      this.expiryTimer = false;
+    if (this.cancelExpiry !== undefined) return;
+    if (this.outgoing.size + this.received.size === 0) return;
+    this.cancelExpiry = this.deps.timers.after(EXPIRY_CHECK_MS, () => {
+      this.cancelExpiry = undefined;
       this.expire(this.deps.clock.monotonicMs());
       this.scheduleExpiry();
     });

@@ -79,6 +79,11 @@ async function fill(engine: Engine, prefix: string, count: number, tag: string):
 const KEY = { regionId: 7, term: 6, index: 42 };
 const REGION = regionOf(7, "b", "m");
 
+function close({ engine, snapshots }: Store): Promise<void> {
+  snapshots.close();
+  return engine.close();
+}
+
 /** Generates at `from` for peer `toPeerId`; returns the announcement. */
 function announce(from: Store, toPeerId: number, key = KEY, region = REGION) {
   let data: Uint8Array | undefined;
@@ -145,7 +150,7 @@ if (harness === undefined) {
     await within(5000, "the file is gone", () => readdirSync(to.folder).length === 0);
     for (const store of [from, to]) {
       assert.is(handles(store.engine), 0);
-      await store.engine.close();
+      await close(store);
     }
   });
 
@@ -174,7 +179,7 @@ if (harness === undefined) {
       else while (source?.next() !== undefined);
     }
     assert.is(handles(from.engine), 0);
-    await from.engine.close();
+    await close(from);
   });
 
   test("snapshots are sent and applied while others are", async () => {
@@ -200,7 +205,7 @@ if (harness === undefined) {
     assert.equal(dataOf(to.engine), expected);
     for (const store of [from, to]) {
       assert.is(handles(store.engine), 0);
-      await store.engine.close();
+      await close(store);
     }
   });
 
@@ -221,7 +226,7 @@ if (harness === undefined) {
     for (const one of held) one.close();
     await within(20_000, "the data are deleted", () => done);
     assert.equal(dataOf(store.engine), []);
-    await store.engine.close();
+    await close(store);
   });
 }
 
