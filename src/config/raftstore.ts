@@ -20,19 +20,7 @@ export const RAFTSTORE_FIELDS = {
     10,
     2,
     10_000,
-    "Ticks without a leader before an election.",
-  ),
-  "raftstore.raft-min-election-timeout-ticks": int(
-    0,
-    0,
-    10_000,
-    "Lower bound of the random election timeout; 0 = raft-election-timeout-ticks.",
-  ),
-  "raftstore.raft-max-election-timeout-ticks": int(
-    0,
-    0,
-    20_000,
-    "Upper bound of it, exclusive; 0 = twice raft-election-timeout-ticks.",
+    "Ticks without a leader before an election; each peer waits up to twice as long, at random.",
   ),
   "raftstore.raft-store-max-leader-lease": duration(
     "9s",
@@ -143,19 +131,7 @@ export const RAFTSTORE_FIELDS = {
     "1h",
     "As store-reschedule-duration.",
   ),
-  "raftstore.apply-yield-duration": duration(
-    "500ms",
-    "1ms",
-    "1h",
-    "Time after which one Region's applying lets others go first.",
-  ),
   "raftstore.apply-yield-write-size": size("32KiB", "1B", "1GiB", "The same in bytes written."),
-  "raftstore.snap-apply-batch-size": size(
-    "10MiB",
-    "1KiB",
-    "1GiB",
-    "Bytes that a received snapshot writes at once.",
-  ),
   "coprocessor.region-split-size": size("256MiB", "1B", "1TiB", "Size of the parts of a split."),
   "coprocessor.region-max-size": size(
     "384MiB",
@@ -196,9 +172,6 @@ const KEYS_PER_MIB = 10_000;
 
 /** Defaults that follow another key, in an order in which each finds what it follows. */
 const FOLLOWING: Partial<Record<keyof RaftValues, (values: RaftValues) => number>> = {
-  "raftstore.raft-min-election-timeout-ticks": (v) => v["raftstore.raft-election-timeout-ticks"],
-  "raftstore.raft-max-election-timeout-ticks": (v) =>
-    2 * v["raftstore.raft-election-timeout-ticks"],
   "raftstore.raft-store-max-leader-lease": (v) =>
     Math.min(v["raftstore.raft-store-max-leader-lease"], leaseMaxMs(v)),
   "raftstore.raft-log-gc-count-limit": (v) =>
@@ -212,11 +185,6 @@ const FOLLOWING: Partial<Record<keyof RaftValues, (values: RaftValues) => number
     Math.max(1, Math.floor((v["coprocessor.region-split-size"] / MIB) * KEYS_PER_MIB)),
   "coprocessor.region-max-keys": (v) => Math.floor((v["coprocessor.region-split-keys"] * 3) / 2),
 };
-/** 0 stands for the default that follows, as in TiKV. */
-const ZERO_FOLLOWS = new Set<string>([
-  "raftstore.raft-min-election-timeout-ticks",
-  "raftstore.raft-max-election-timeout-ticks",
-]);
 
 /**
  * Returns `values` with the defaults that follow other keys filled in. A key that the file or a flag
@@ -225,8 +193,7 @@ const ZERO_FOLLOWS = new Set<string>([
 export function followDefaults<V extends RaftValues>(values: V, given: ReadonlySet<string>): V {
   const filled: Record<string, unknown> = { ...values };
   for (const [key, follow] of Object.entries(FOLLOWING)) {
-    const isSet = given.has(key) && !(ZERO_FOLLOWS.has(key) && filled[key] === 0);
-    if (!isSet) filled[key] = follow(filled as RaftValues);
+    if (!given.has(key)) filled[key] = follow(filled as RaftValues);
   }
   return filled as V;
 }
@@ -261,20 +228,6 @@ const RELATIONS: readonly Relation[] = [
     holds: (v) => v[TICKS] > v["raftstore.raft-heartbeat-ticks"],
     expected: (v) =>
       `more than raftstore.raft-heartbeat-ticks, which is ${v["raftstore.raft-heartbeat-ticks"]}`,
-  },
-  {
-    key: "raftstore.raft-min-election-timeout-ticks",
-    holds: (v) => v["raftstore.raft-min-election-timeout-ticks"] >= v[TICKS],
-    expected: (v) => `at least ${TICKS}, which is ${v[TICKS]}`,
-  },
-  {
-    key: "raftstore.raft-max-election-timeout-ticks",
-    holds: (v) =>
-      v["raftstore.raft-max-election-timeout-ticks"] >
-      v["raftstore.raft-min-election-timeout-ticks"],
-    expected: (v) =>
-      "more than raftstore.raft-min-election-timeout-ticks, which is " +
-      v["raftstore.raft-min-election-timeout-ticks"],
   },
   {
     key: "raftstore.raft-store-max-leader-lease",

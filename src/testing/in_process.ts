@@ -127,11 +127,9 @@ class RoutedPdClient extends PdClient {
     this.#route = route;
   }
 
-  override async getStore(
-    ...args: Parameters<PdClient["getStore"]>
-  ): ReturnType<PdClient["getStore"]> {
-    const reply = await super.getStore(...args);
-    if (!reply.ok || reply.value === undefined) return reply;
+  override async getStoreAddress(id: bigint): ReturnType<PdClient["getStoreAddress"]> {
+    const reply = await super.getStoreAddress(id);
+    if (!reply.ok) return reply;
     return { ...reply, value: { ...reply.value, address: this.#route(reply.value.address) } };
   }
 }

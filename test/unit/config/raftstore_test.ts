@@ -40,8 +40,6 @@ const TIKV_DEFAULTS: Partial<TikvConfig> = {
   "raftstore.raft-base-tick-interval": 1000,
   "raftstore.raft-heartbeat-ticks": 2,
   "raftstore.raft-election-timeout-ticks": 10,
-  "raftstore.raft-min-election-timeout-ticks": 10,
-  "raftstore.raft-max-election-timeout-ticks": 20,
   "raftstore.raft-store-max-leader-lease": 9000,
   "raftstore.raft-log-gc-count-limit": 196_608,
   "raftstore.raft-log-gc-size-limit": 192 * MIB,
@@ -65,16 +63,12 @@ test("an empty file gives TiKV's defaults, and so does the printed one", () => {
   assertHas(load(printConfig(TIKV_FIELDS, defaultsOf(TIKV_FIELDS))), TIKV_DEFAULTS);
 });
 
-test("the lease and the election bounds follow the tick", () => {
+test("the lease follows the tick and the election timeout", () => {
   assertHas(load('raftstore.raft-base-tick-interval = "100ms"\n'), {
     "raftstore.raft-store-max-leader-lease": 900,
-    "raftstore.raft-min-election-timeout-ticks": 10,
-    "raftstore.raft-max-election-timeout-ticks": 20,
   });
   assertHas(load("raftstore.raft-election-timeout-ticks = 40\n"), {
     "raftstore.raft-store-max-leader-lease": 9000,
-    "raftstore.raft-min-election-timeout-ticks": 40,
-    "raftstore.raft-max-election-timeout-ticks": 80,
   });
   assertHas(load('raftstore.raft-store-max-leader-lease = "2s"\n'), {
     "raftstore.raft-store-max-leader-lease": 2000,
@@ -116,16 +110,19 @@ const BAD: readonly (readonly [string, readonly string[], readonly string[]])[] 
     ],
   ],
   [
-    "election bounds the wrong way round: both are told",
+    "all that is wrong at once",
     [
-      "raftstore.raft-min-election-timeout-ticks = 9",
-      "raftstore.raft-max-election-timeout-ticks = 9",
+      "raftstore.raft-heartbeat-ticks = 11",
+      'raftstore.raft-store-max-leader-lease = "10s"',
+      "coprocessor.region-max-keys = 1",
     ],
     [
-      "f.toml:1: raftstore.raft-min-election-timeout-ticks: given 9, expected at least " +
-        "raftstore.raft-election-timeout-ticks, which is 10",
-      "f.toml:2: raftstore.raft-max-election-timeout-ticks: given 9, expected more than " +
-        "raftstore.raft-min-election-timeout-ticks, which is 9",
+      "default: raftstore.raft-election-timeout-ticks: given 10, expected more than " +
+        "raftstore.raft-heartbeat-ticks, which is 11",
+      "f.toml:2: raftstore.raft-store-max-leader-lease: given 10s, expected at most 9s: " +
+        "raftstore.raft-election-timeout-ticks less one, times raftstore.raft-base-tick-interval",
+      "default: coprocessor.region-split-keys: given 2560000, expected at most " +
+        "coprocessor.region-max-keys, which is 1",
     ],
   ],
   [
