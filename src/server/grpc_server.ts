@@ -14,6 +14,7 @@ import { type Front, type GrpcInjector, grpcInjector, listenFront } from "../net
 import { type MethodName, methodsOf, serviceDefinition } from "../pb/index.js";
 import type { Storage } from "../storage/index.js";
 import { BatchCommands } from "./batch_commands.js";
+import { debugHandlers } from "./debug_service.js";
 import { internal } from "./grpc_status.js";
 import { Health } from "./health.js";
 import { type BatchCounters, newBatchCounters, registerServerMetrics } from "./metrics.js";
@@ -157,6 +158,7 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
     ...deps.raft?.handlers(),
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
+  server.addService(serviceDefinition("debugpb.Debug"), debugHandlers(storage));
   return { health, batch, guard, injector: grpcInjector(server), counters, raft: deps.raft };
 }
 

@@ -23,6 +23,7 @@ import { RawWrites } from "./raw_write.js";
 import { ReadPool } from "./read_pool.js";
 import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
+import { storeDebug } from "./store_debug.js";
 import { TtlChecker } from "./ttl_checker.js";
 import type {
   ApiVersion,
@@ -32,6 +33,7 @@ import type {
   RegionView,
   Reply,
   Storage,
+  StoreDebug,
 } from "./types.js";
 
 export interface StorageDeps {
@@ -76,6 +78,7 @@ function rawStorage(reads: RawReads, writes: RawWrites): RawStorage {
 export class RaftStorage implements Storage, BatchPath {
   readonly raw: RawStorage;
   readonly regions: RegionAdmin;
+  readonly debug: StoreDebug;
   readonly apiVersion: ApiVersion;
   readonly keySizeMaxBytes: number;
   readonly entrySizeMaxBytes: number;
@@ -117,6 +120,7 @@ export class RaftStorage implements Storage, BatchPath {
     const reads = new RawReads(raw, this.pool, checksumWith(deps.kernels));
     this.raw = rawStorage(reads, new RawWrites(raw, latches, new CausalTs(pd)));
     this.regions = regionAdmin(router, format);
+    this.debug = storeDebug(engine, router);
     this.ttlChecker = new TtlChecker(options.ttlCheckPollIntervalMs, {
       format,
       kv: this.kv,

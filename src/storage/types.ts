@@ -178,8 +178,24 @@ export interface RegionAdmin {
   readIndex(ctx: RequestContext): Promise<Reply<bigint>>;
 }
 
+/** The records of a region on disk, as bytes of raft_serverpb messages. */
+export interface RegionRecords {
+  readonly raftState: Uint8Array | undefined;
+  readonly applyState: Uint8Array | undefined;
+  readonly regionState: Uint8Array | undefined;
+}
+
+/** For people who look for a fault. */
+export interface StoreDebug {
+  /** Regions with a peer here, ascending. */
+  regionIds(): bigint[];
+  /** undefined when this store has nothing of the region, not even a tombstone. */
+  regionRecords(id: bigint): RegionRecords | undefined;
+}
+
 export interface Storage {
   readonly raw: RawStorage;
+  readonly debug: StoreDebug;
   readonly regions: RegionAdmin;
   readonly batch: BatchPath;
   readonly clusterId: bigint;
