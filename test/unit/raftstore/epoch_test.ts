@@ -8,8 +8,6 @@ import {
   isEpochStale,
   mayFollow,
 } from "../../../src/raftstore/epoch.js";
-import { EpochChecker } from "../../../src/raftstore/epoch_checker.js";
-import type { RegionError, RegionInfo } from "../../../src/raftstore/region.js";
 import { testRegion } from "../../support/apply_harness.js";
 
 const REGION = testRegion(); // conf_ver 3, version 4
@@ -76,84 +74,6 @@ test("a command does not follow a change of what it checks", () => {
       assert.is(may, allowed.includes(pending), `${command} after ${pending}`);
     }
   }
-});
-
-const HEADER = {
-  regionId: 2n,
-  confVer: 3n,
-  version: 4n,
-  peerId: 11n,
-  storeId: 1n,
-  term: 6n,
-};
-
-interface Heard {
-  readonly errors: RegionError[];
-  readonly done: (result: { readonly ok: false; readonly error: RegionError }) => void;
-}
-
-function hear(): Heard {
-  const errors: RegionError[] = [];
-  return { errors, done: ({ error }) => errors.push(error) };
-}
-
-test("who conflicts with a split under way waits, and hears the new regions", () => {
-  const checker = new EpochChecker();
-  checker.proposed("split", 11, 6);
-  assert.is(checker.conflict("compactLog", 6), 0);
-  assert.is(checker.conflict("changePeer", 6), 0);
-  assert.is(checker.conflict("normal", 6), 11);
-  const write = hear();
-  assert.ok(checker.wait(11, HEADER, write.done));
-  checker.applied(10, [REGION]);
-  assert.is(write.errors.length, 0);
-  const split: RegionInfo = testRegion({ version: 5n });
-  const sibling = testRegion({ id: 9n, version: 5n });
-  checker.applied(12, [split, sibling]);
-  const [error] = write.errors;
-  assert.is(error?.kind, "epochNotMatch");
-  assert.equal(error?.kind === "epochNotMatch" && error.currentRegions, [split, sibling]);
-  assert.is(checker.conflict("split", 6), 0);
-});
-
-test("changes of different fields are under way together, each with its own followers", () => {
-  const checker = new EpochChecker();
-  checker.proposed("split", 11, 6);
-  checker.proposed("changePeer", 12, 6);
-  assert.is(checker.conflict("normal", 6), 11);
-  assert.is(checker.conflict("changePeer", 6), 12);
-  assert.is(checker.conflict("split", 6), 12, "the last of two");
-  const change = hear();
-  assert.ok(checker.wait(12, HEADER, change.done));
-  checker.applied(11, [testRegion({ version: 5n })]);
-  assert.is(change.errors.length, 0);
-  checker.applied(12, [testRegion({ version: 5n, confVer: 4n })]);
-  assert.is(change.errors.length, 1);
-});
-
-test("changes of an older term are forgotten, who waited is stale", () => {
-  const checker = new EpochChecker();
-  checker.proposed("split", 10, 6);
-  const write = hear();
-  assert.ok(checker.wait(10, HEADER, write.done));
-  assert.is(checker.conflict("normal", 7), 0);
-  assert.is(write.errors[0]?.kind, "staleCommand");
-});
-
-test("commands that change no epoch are not kept", () => {
-  const checker = new EpochChecker();
-  checker.proposed("compactLog", 10, 6);
-  checker.proposed("normal", 11, 6);
-  assert.is(checker.conflict("split", 6), 0);
-});
-
-test("a bounded number waits", () => {
-  const checker = new EpochChecker();
-  checker.proposed("split", 10, 6);
-  const { done } = hear();
-  let waiting = 0;
-  while (waiting < 10_000 && checker.wait(10, HEADER, done)) waiting++;
-  assert.is(waiting, 4096);
 });
 
 test.run();
