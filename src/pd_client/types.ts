@@ -132,6 +132,10 @@ export interface StoreStats {
   readonly keysWritten: number;
   readonly bytesRead: number;
   readonly keysRead: number;
+  /** Snapshots that are sent, received and applied now; absent = none. */
+  readonly sendingSnapCount?: number;
+  readonly receivingSnapCount?: number;
+  readonly applyingSnapCount?: number;
   readonly interval: TimeInterval;
 }
 

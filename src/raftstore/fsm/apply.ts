@@ -34,7 +34,8 @@ import type { EnginePort } from "../engine_port.js";
 import { readRegionLocalState } from "../local_state.js";
 import type { ApplyMsg, ApplyRegistration, PeerMsg } from "../messages.js";
 import type { PendingCreates } from "../pending_create.js";
-import type { SnapshotManager, SnapshotTask } from "../snapshot/types.js";
+import { takeSnapshot } from "../snapshot/delete_range.js";
+import type { GeneratedSnapshot, SnapshotManager, SnapshotTask } from "../snapshot/types.js";
 
 export interface ApplySystemDeps {
   readonly storeId: bigint;
@@ -170,16 +171,14 @@ class ApplyPoller implements PollHandler<ApplyFsm, ApplyMsg, Fsm, never> {
     this.#ctx.afterWritten(() => {
       fsm.waiting = false;
       const { regionId, region, applyState, appliedTerm } = delegate;
-      const request = {
-        key: { regionId, term: appliedTerm, index: applyState.appliedIndex },
-        toPeerId,
-        region,
-        confState: confStateOf(region),
-        engineSnapshot: port.engine.snapshot(),
-      };
-      snapshots.generate(request, (result) => {
+      const done = (result: GeneratedSnapshot): void => {
         notify(regionId, { kind: "snapshotGenerated", result });
-      });
+      };
+      const key = { regionId, term: appliedTerm, index: applyState.appliedIndex };
+      const confState = confStateOf(region);
+      const engineSnapshot = takeSnapshot(port);
+      if (engineSnapshot === undefined) done({ toPeerId, snapshot: undefined });
+      else snapshots.generate({ key, toPeerId, region, confState, engineSnapshot }, done);
       this.#system.resume(regionId);
     });
   }

@@ -141,8 +141,8 @@ export class RegionSnapshots implements SnapshotManager {
         this.metrics.apply.success++;
         const seconds = (this.deps.clock.monotonicMs() - startMs) / 1000;
         this.metrics.applySeconds?.observe(seconds, { type: "apply" });
-        jobDone();
         done({ key, region });
+        jobDone();
       });
     });
   }
@@ -152,8 +152,9 @@ export class RegionSnapshots implements SnapshotManager {
     this.mustBeFree(span, undefined);
     this.jobs.add([span], (jobDone) => {
       deleteSpan(this.deps, span, () => {
-        jobDone();
+        // First: what the caller notes about it stands before what comes into the range next.
         done();
+        jobDone();
       });
     });
   }
