@@ -2,7 +2,14 @@
  * Outgoing streams to another store over grpc-js: BatchRaft, Raft and Snapshot, as bytes. Not here:
  * what is sent, queues, reconnecting (raft_conn.ts, snap_sender.ts).
  */
-import { Client, type ClientWritableStream, credentials, Metadata, status } from "@grpc/grpc-js";
+import {
+  Client,
+  type ClientWritableStream,
+  connectivityState,
+  credentials,
+  Metadata,
+  status,
+} from "@grpc/grpc-js";
 import type { RaftTransportOptions } from "./raft_options.js";
 
 /** Metadata keys: the first is TiKV's, the second lets a store of another cluster refuse. */
@@ -13,6 +20,8 @@ export const SOURCE_CLUSTER_ID = "source_cluster_id";
 const CONGESTED_BYTES = 4 * 1024 * 1024;
 const CONGESTED_MESSAGES = 16;
 
+const { READY } = connectivityState;
+
 /** How a stream ended: gRPC's code, 0 when the other store answered Done. */
 export interface StreamEnd {
   readonly code: number;
@@ -21,7 +30,7 @@ export interface StreamEnd {
 
 /** What a stream tells its owner; never from inside a call of the owner's. */
 export interface StreamListener {
-  /** A message has left this process: there is a connection. */
+  /** The oldest message that was written has left this process: there is a connection. */
   onSent(): void;
   /** The stream takes messages again. */
   onDrain(): void;
@@ -54,10 +63,11 @@ class GrpcStream implements OutStream {
   #messages = 0;
   #congested = false;
   #isOver = false;
+  #wasReady = false;
   readonly #call: ClientWritableStream<Buffer>;
 
   constructor(
-    client: Client,
+    private readonly client: Client,
     path: string,
     metadata: Metadata,
     private readonly listener: StreamListener,
@@ -93,6 +103,9 @@ class GrpcStream implements OutStream {
     this.#bytes -= bytes;
     this.#messages--;
     if (this.#isOver || error !== undefined) return;
+    // grpc-js calls back, without an error, for a message that it gives up for want of a connection.
+    this.#wasReady ||= this.client.getChannel().getConnectivityState(false) === READY;
+    if (!this.#wasReady) return;
     this.listener.onSent();
     if (!this.#congested) return;
     if (this.#bytes >= CONGESTED_BYTES / 2 || this.#messages >= CONGESTED_MESSAGES / 2) return;

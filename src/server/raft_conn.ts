@@ -51,7 +51,9 @@ export class RaftConn {
   /** Encoded, not handed to the stream. Empty unless it is congested. */
   #frames: Frame[] = [];
   #backlog: RaftMessage[] = [];
-  /** Messages that wait, wherever, and their bytes. */
+  /** Handed to the stream, by gRPC message, but not sent. */
+  #flying: (readonly RaftMessage[])[] = [];
+  /** Messages that wait, wherever, and their bytes; without those that fly. */
   #waiting = 0;
   #waitingBytes = 0;
   /** Of these, in the client's round. */
@@ -108,7 +110,8 @@ export class RaftConn {
   deliver(frame: Frame): void {
     this.#inRound -= frame.messages.length;
     if (this.#state === "stopped") {
-      this.#giveUp(frame.messages);
+      this.#forget(frame.messages);
+      for (const message of frame.messages) this.#lose(message);
       this.deps.counters.lost.tombstone += frame.messages.length;
     } else if (this.#state === "open" && !this.#isSingle && this.#backlog.length === 0) {
       this.#frames.push(frame);
@@ -126,8 +129,7 @@ export class RaftConn {
     this.#stream?.cancel();
     this.#hangUp();
     this.#state = "stopped";
-    this.#frames = [];
-    this.#backlog = [];
+    this.#takeQueue();
   }
 
   get #takesFrames(): boolean {
@@ -185,6 +187,11 @@ export class RaftConn {
   }
 
   #onSent(): void {
+    this.#flying.shift();
+    this.#setUp();
+  }
+
+  #setUp(): void {
     if (this.#isUp) return;
     this.#isUp = true;
     this.#backoffMs = this.options.reconnectBackoffMs;
@@ -222,6 +229,7 @@ export class RaftConn {
     counters.frames++;
     counters.sent += messages.length;
     this.#forget(messages);
+    this.#flying.push(messages);
     this.#isCongested = this.#stream?.write(bytes) === false;
   }
 
@@ -236,9 +244,11 @@ export class RaftConn {
       return;
     }
     this.#isSingle = true;
-    this.#onSent();
-    this.#backlog = [...this.#frames.flatMap(({ messages }) => messages), ...this.#backlog];
-    this.#frames = [];
+    this.#setUp();
+    const unsent = this.#takeQueue();
+    this.#waiting += unsent.length;
+    for (const message of unsent) this.#waitingBytes += estimate(message);
+    this.#backlog = unsent;
     this.#open();
   }
 
@@ -275,17 +285,21 @@ export class RaftConn {
     this.#resolve();
   }
 
-  /** Reports what waits here as lost; returns how many. */
-  #giveUpQueue(): number {
-    const messages = [...this.#frames.flatMap((frame) => frame.messages), ...this.#backlog];
+  /** Takes all messages that have not left, oldest first; none of them waits any more. */
+  #takeQueue(): RaftMessage[] {
+    const waiting = [...this.#frames.flatMap((frame) => frame.messages), ...this.#backlog];
+    const messages = [...this.#flying.flat(), ...waiting];
+    this.#forget(waiting);
+    this.#flying = [];
     this.#frames = [];
     this.#backlog = [];
-    this.#giveUp(messages);
-    return messages.length;
+    return messages;
   }
 
-  #giveUp(messages: readonly RaftMessage[]): void {
-    this.#forget(messages);
+  /** Reports what has not left as lost; returns how many. */
+  #giveUpQueue(): number {
+    const messages = this.#takeQueue();
     for (const message of messages) this.#lose(message);
+    return messages.length;
   }
 }

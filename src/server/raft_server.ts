@@ -23,8 +23,8 @@ export type Respond = (error: GrpcStatus | null, answer?: Buffer) => void;
 /** The part of a grpc-js call that is used here. */
 export type RaftCall = Pick<
   ServerReadableStream<Buffer, Buffer>,
-  "on" | "pause" | "resume" | "getPeer"
-> & { readonly metadata: Metadata };
+  "on" | "pause" | "resume" | "getPeer" | "metadata"
+>;
 
 export interface RaftServerDeps {
   readonly codec: MessageCodec;

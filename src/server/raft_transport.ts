@@ -78,13 +78,14 @@ export function startRaftTransport(
   const observer = registerRaftMetrics(deps.metrics, counters);
   const codec = new MessageCodec(deps.kernels);
   const { events, snapshots, pd, timers, logger } = deps;
+  const defer = (turn: () => void): void => void setImmediate(turn);
   const shared = { codec, events, snapshots, pd, timers, logger, counters, observer };
   const client = new RaftClient(options, {
     ...shared,
     connect: deps.connect ?? grpcChannels(own, options),
     utilization: deps.utilization ?? eventLoopUtilization(),
   });
-  const server = new RaftServer(own, { ...shared, defer: (turn) => setImmediate(turn) });
+  const server = new RaftServer(own, { ...shared, defer });
   const receiver = new SnapReceiver(own, options, shared);
   const stop = (): void => {
     server.stop();

@@ -186,7 +186,10 @@ class Receiving {
     });
   }
 
-  /** All chunks are here. */
+  /**
+   * No chunk follows. A stream that its sender cuts ends like a whole one, some milliseconds before
+   * grpc-js says that it was cancelled: the sink tells them apart.
+   */
   #whole(): void {
     if (this.#isOver) return;
     if (this.#sink === undefined) {
