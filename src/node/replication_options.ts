@@ -40,6 +40,7 @@ function regionOptions(config: TikvConfig): Partial<ReplicationOptions> {
     concurrentSendSnapLimit: config["server.concurrent-send-snap-limit"],
     concurrentRecvSnapLimit: config["server.concurrent-recv-snap-limit"],
     snapIoMaxBytesPerSec: config["server.snap-io-max-bytes-per-sec"],
+    snapMaxTotalSizeBytes: config["server.snap-max-total-size"],
   };
 }
 

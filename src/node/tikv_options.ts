@@ -62,6 +62,7 @@ export function storageOptions(config: TikvConfig): StorageOptions {
     apiVersion: apiVersionOf(config["storage.api-version"], config["storage.enable-ttl"]),
     maxKeySizeBytes: config["storage.max-key-size"],
     raftEntryMaxSizeBytes: config["raftstore.raft-entry-max-size"],
+    rightDeriveWhenSplit: config["raftstore.right-derive-when-split"],
     schedulerPendingWriteThresholdBytes: config["storage.scheduler-pending-write-threshold"],
     reserveSpaceBytes: config["storage.reserve-space"],
     ttlCheckPollIntervalMs: config["storage.ttl-check-poll-interval"],

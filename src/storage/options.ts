@@ -9,6 +9,8 @@ export interface StorageOptions {
   readonly maxKeySizeBytes: number;
   /** raftstore.raft-entry-max-size, bytes of one command. */
   readonly raftEntryMaxSizeBytes: number;
+  /** raftstore.right-derive-when-split: which neighbours an EpochNotMatch tells. */
+  readonly rightDeriveWhenSplit: boolean;
   /** storage.scheduler-pending-write-threshold, bytes in flight. */
   readonly schedulerPendingWriteThresholdBytes: number;
   /** storage.reserve-space, bytes; below half of it writes are refused with DiskFull. */
@@ -34,6 +36,7 @@ export const STORAGE_DEFAULTS: StorageOptions = {
   apiVersion: API_VERSION.V1,
   maxKeySizeBytes: LIMITS.keySizeMaxBytes,
   raftEntryMaxSizeBytes: LIMITS.raftEntrySizeMaxBytes,
+  rightDeriveWhenSplit: true,
   schedulerPendingWriteThresholdBytes: 100 * MIB,
   reserveSpaceBytes: 5 * 1024 * MIB,
   ttlCheckPollIntervalMs: 12 * 3600 * 1000,

@@ -13,6 +13,7 @@ import { type Engine, representationCount, type WriteBatch } from "../engine/ind
 import {
   checkRequest,
   type ReadDelegate,
+  type RegionError,
   type RegionRouter,
   type RequestHeader,
   type ServedBy,
@@ -39,10 +40,12 @@ import {
 import type { StorageMetrics } from "./metrics.js";
 import { ReadConfirms } from "./read_confirms.js";
 import { RegionGates } from "./region_gates.js";
+import { SiblingRegions } from "./sibling_regions.js";
 import type { Reply } from "./types.js";
 
 export interface RaftKvOptions {
   readonly raftEntryMaxSizeBytes: number;
+  readonly rightDeriveWhenSplit: boolean;
 }
 
 export interface RaftKvDeps {
@@ -67,6 +70,7 @@ const DONE: Reply<void> = ok(undefined);
 export class RaftKv implements KvEngine {
   private readonly gates = new RegionGates();
   private readonly confirms: ReadConfirms;
+  private readonly siblings: SiblingRegions;
   private inFlight = 0;
   private closed = false;
 
@@ -75,6 +79,7 @@ export class RaftKv implements KvEngine {
     private readonly deps: RaftKvDeps,
   ) {
     this.confirms = new ReadConfirms(deps.router);
+    this.siblings = new SiblingRegions(deps.router, options.rightDeriveWhenSplit);
   }
 
   check(header: RequestHeader): Reply<ReadDelegate> {
@@ -102,7 +107,9 @@ export class RaftKv implements KvEngine {
     return new Promise((resolve, reject) => {
       this.confirms.ask(peer, !peer.isLeader, (result) => {
         try {
-          resolve(result.ok ? this.useChecked(header, by, use) : regionFailure(result.error));
+          resolve(
+            result.ok ? this.useChecked(header, by, use) : this.refusal(result.error, header),
+          );
         } catch (error) {
           reject(error);
         }
@@ -209,7 +216,11 @@ export class RaftKv implements KvEngine {
     const found = checkRequest(header, router.storeId, (id) => router.delegate(id), by);
     if (found.ok) return found;
     router.onRefused(found.error);
-    return regionFailure(found.error);
+    return this.refusal(found.error, header);
+  }
+
+  private refusal(error: RegionError, { version }: RequestHeader): Failure {
+    return regionFailure(this.siblings.addTo(error, version));
   }
 
   /** The region may have been split, or have left this store, since the request was checked. */
@@ -269,7 +280,7 @@ export class RaftKv implements KvEngine {
         header,
         data,
         frees,
-        done: (result) => finish(result.ok ? DONE : regionFailure(result.error)),
+        done: (result) => finish(result.ok ? DONE : this.refusal(result.error, header)),
       },
     });
     if (sent === "sent") peer.onWritten(count, data.length);

@@ -373,6 +373,52 @@ test("the batch path has a region only while it leads with a lease", async () =>
   });
 });
 
+for (const rightDerive of [true, false]) {
+  test(`EpochNotMatch tells the parts of a split, right-derive ${rightDerive}`, async () => {
+    await withRegions(
+      async ({ storage, regions, left, right, ctx }) => {
+        // The left region was split twice, at "c" and then at "f"; the id stayed at one end.
+        const kept = rightDerive ? ["f", "m"] : ["", "c"];
+        const rest = rightDerive
+          ? ([
+              ["", "c"],
+              ["c", "f"],
+            ] as const)
+          : ([
+              ["f", "m"],
+              ["c", "f"],
+            ] as const);
+        left.region = {
+          ...left.region,
+          version: 3n,
+          startKey: utf8(kept[0] ?? ""),
+          endKey: utf8(kept[1] ?? ""),
+        };
+        rest.forEach(([start, end], i) => {
+          const part = regions.add(BigInt(10 + i), utf8(start), utf8(end));
+          part.region = { ...part.region, version: BigInt(2 + i) };
+        });
+        regions.changed();
+        const told = async (version: bigint, from = ctx): Promise<string> => {
+          const error = errorOf(await storage.raw.get({ ...from, version }, "", KEY));
+          if (error.kind !== "epochNotMatch") return error.kind;
+          return error.currentRegions.map(({ id }) => id).join(" ");
+        };
+        assert.is(await told(1n), "2 11 10");
+        assert.is(await told(2n), "2 11", "one split behind");
+        assert.is(await told(4n), "2", "a client that is ahead learns nothing");
+        assert.is(
+          errorOf(await storage.raw.put(ctx, "", pair("k", "1"), false)).kind,
+          "epochNotMatch",
+        );
+        right.region = { ...right.region, version: 9n };
+        assert.is(await told(0n, regions.context(right)), rightDerive ? "3 2 11 10" : "3");
+      },
+      { rightDeriveWhenSplit: rightDerive },
+    );
+  });
+}
+
 test("SplitRegion hands encoded keys, ascending and once, to the peer; its answer comes back", async () => {
   await withRegions(async ({ storage, regions, left, ctx }) => {
     const wanted = [utf8("k"), utf8("b"), utf8("k")];
