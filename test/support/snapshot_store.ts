@@ -269,7 +269,8 @@ export async function fillRandom(
       const key = `${prefix}${String(prng.below(1_000_000)).padStart(7, "0")}`;
       entries[key] = "v".repeat(prng.below(200));
     }
-    if (longBytes > 0 && cf === "default") entries[`${prefix}long`] = new Uint8Array(longBytes).fill(7);
+    if (longBytes > 0 && cf === "default")
+      entries[`${prefix}long`] = new Uint8Array(longBytes).fill(7);
     await store.put(cf, entries);
   }
 }

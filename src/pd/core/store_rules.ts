@@ -165,22 +165,16 @@ export function checkBootstrap(
   return peer.id === 0n ? "invalid zero peer id" : undefined;
 }
 
-/** How a store leaves. `physicallyDestroyed`: it never comes back; `force`: whatever is lost. */
-export interface StoreRemoval {
-  readonly physicallyDestroyed: boolean;
-  readonly force: boolean;
-}
-
 /**
  * Returns the store on its way out, or why it may not leave: without it there would be fewer stores
- * than replicas. A store that is on its way already only takes the note that it is destroyed.
+ * than replicas; one whose data is destroyed may. A store that is on its way already only takes the note that it is destroyed.
  * Source: pd server/cluster/cluster.go RemoveStore.
  */
 export function removedStore(
   id: bigint,
   stores: readonly StoreInfo[],
   maxReplicas: number,
-  { physicallyDestroyed, force }: StoreRemoval,
+  physicallyDestroyed: boolean,
 ): StoreInfo | Refusal {
   const store = stores.find(({ meta }) => meta.id === id);
   if (store === undefined) return { kind: "unknown", message: `store ${id} not found` };
@@ -189,7 +183,7 @@ export function removedStore(
   }
   const up = stores.filter(({ meta }) => meta.state === STORE_STATE.up && !isRemoved(meta)).length;
   const leaves = store.meta.state === STORE_STATE.up;
-  if (leaves && !physicallyDestroyed && !force && up - 1 < maxReplicas) {
+  if (leaves && !physicallyDestroyed && up - 1 < maxReplicas) {
     const message =
       `can not remove store ${id} since there are no extra up store to store the replica: ` +
       `${up} up, ${maxReplicas} replicas`;

@@ -26,6 +26,17 @@ export class IdAllocator {
     this.end = persistedEnd;
   }
 
+  /** Ids that can be given without a save. */
+  get left(): bigint {
+    return this.end - this.base;
+  }
+
+  /** The end to persist so that more ids are at hand. */
+  get nextEnd(): bigint {
+    const end = this.end + ID_ALLOC_STEP;
+    return end > U64_MAX ? U64_MAX : end;
+  }
+
   /** Takes `count` (>= 1) consecutive ids; `last` is the largest of them. */
   alloc(count: bigint): IdAllocation {
     assert(count >= 1n, "at least one id is asked for");

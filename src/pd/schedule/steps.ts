@@ -10,6 +10,8 @@ import {
   isLearner,
   isLearnerOrDemoting,
   isPending,
+  isRemoved,
+  isRemoving,
   isVoterOrIncoming,
   PEER_ROLE,
   type PeerMeta,
@@ -195,6 +197,9 @@ export function stepConfVer(step: OpStep, region: RegionInfo): number {
 function checkStore(cluster: ScheduleCluster, storeId: bigint): string | undefined {
   const store = cluster.basic.getStore(storeId);
   if (store === undefined) return `target store ${storeId} does not exist`;
+  if (isRemoving(store.meta) || isRemoved(store.meta)) {
+    return `target store ${storeId} is being removed`;
+  }
   const isOver = cluster.nowMs() - store.seenMs > cluster.config.maxStoreDownTimeMs;
   return isOver ? `target store ${storeId} is down` : undefined;
 }

@@ -25,7 +25,6 @@ import {
   type StoreInfo,
   type StoreLabel,
   type StoreMeta,
-  type StoreRemoval,
   type StoreStats,
   storeAfterHeartbeat,
 } from "../core/index.js";
@@ -216,10 +215,12 @@ export class RaftCluster {
   }
 
   /** Takes a store out of service, its regions moved off first. Returns why not, if refused. */
-  async removeStore(id: bigint, how: StoreRemoval): Promise<Refusal | undefined> {
-    const next = removedStore(id, this.basic.getStores(), this.config.maxReplicas, how);
+  async removeStore(id: bigint, physicallyDestroyed: boolean): Promise<Refusal | undefined> {
+    const { maxReplicas } = this.config;
+    const next = removedStore(id, this.basic.getStores(), maxReplicas, physicallyDestroyed);
     if ("message" in next) return next;
-    this.deps.logger.warn("store is being removed", { store_id: id, ...how });
+    const fields = { store_id: id, physically_destroyed: physicallyDestroyed };
+    this.deps.logger.warn("store is being removed", fields);
     return this.putChangedStore(next);
   }
 

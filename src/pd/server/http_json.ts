@@ -4,19 +4,21 @@
  */
 import { toHex } from "../../base/index.js";
 import {
+  isLearner,
+  PEER_ROLE_NAMES,
   type PeerMeta,
   type RegionInfo,
+  regionScore,
   type StoreInfo,
   type StoreLoad,
   storeStateName,
 } from "../core/index.js";
+import type { ScheduleConfig } from "../schedule/index.js";
 import { type Json, omitEmpty } from "./json.js";
 import type { Member } from "./member.js";
 import { PD_VERSION } from "./options.js";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] as const;
-const ROLE_NAMES = ["Voter", "Learner", "IncomingVoter", "DemotingVoter"];
-const LEARNER = 1;
 
 /** Returns a size as PD writes it: "931.5GiB". */
 export function sizeText(bytes: bigint): string {
@@ -47,8 +49,8 @@ function peerJson(peer: PeerMeta): Json {
     store_id: omitEmpty(peer.storeId),
     role: omitEmpty(peer.role),
     is_witness: omitEmpty(peer.isWitness),
-    role_name: ROLE_NAMES[peer.role] ?? String(peer.role),
-    is_learner: omitEmpty(peer.role === LEARNER),
+    role_name: PEER_ROLE_NAMES[peer.role],
+    is_learner: omitEmpty(isLearner(peer)),
   };
 }
 
@@ -80,9 +82,9 @@ export function regionJson({ meta, leader, stats, ...region }: RegionInfo): Json
 
 export function storeJson(
   { meta, stats }: StoreInfo,
-  load: Readonly<StoreLoad>,
+  load: StoreLoad,
   nowMs: number,
-  downMs: number,
+  config: ScheduleConfig,
 ): Json {
   const heartbeatMs = Number(meta.lastHeartbeat / 1_000_000n);
   const startMs = Number(meta.startTimestamp) * 1000;
@@ -103,7 +105,7 @@ export function storeJson(
       last_heartbeat: omitEmpty(meta.lastHeartbeat),
       physically_destroyed: omitEmpty(meta.physicallyDestroyed),
       node_state: omitEmpty(meta.nodeState),
-      state_name: storeStateName(meta, nowMs, downMs),
+      state_name: storeStateName(meta, nowMs, config.maxStoreDownTimeMs),
     },
     status: {
       capacity: sizeText(stats?.capacity ?? 0n),
@@ -115,11 +117,14 @@ export function storeJson(
       leader_size: load.leaderSizeMiB,
       region_count: load.regionCount,
       region_weight: 1,
-      region_score: load.regionSizeMiB,
+      region_score: regionScore(stats, load.balanceSizeMiB, 0, config.lowSpaceRatio),
       region_size: load.regionSizeMiB,
       slow_score: omitEmpty(stats?.slowScore ?? 0n),
       sending_snap_count: omitEmpty(stats?.sendingSnapCount ?? 0),
       receiving_snap_count: omitEmpty(stats?.receivingSnapCount ?? 0),
+      applying_snap_count: omitEmpty(stats?.applyingSnapCount ?? 0),
+      learner_count: omitEmpty(load.learnerCount),
+      pending_peer_count: omitEmpty(load.pendingCount),
       is_busy: omitEmpty(stats?.isBusy ?? false),
       start_ts: stats === undefined ? undefined : time(startMs),
       last_heartbeat_ts: heartbeatMs === 0 ? undefined : time(heartbeatMs),

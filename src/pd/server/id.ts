@@ -2,7 +2,11 @@
 import { IdAllocator } from "../id/index.js";
 import { type Kv, loadAllocId, saveAllocId } from "../storage/index.js";
 
+/** Below so many ids at hand the next window is saved in advance. */
+const RESERVE_MIN = 100n;
+
 export class IdService {
+  private extending = false;
   private readonly allocator: IdAllocator;
   private readonly kv: Kv;
   private readonly clusterId: bigint;
@@ -22,13 +26,32 @@ export class IdService {
     return next;
   }
 
+  /** Saves the next window, so that ids are at hand for `take`. */
+  reserve(): Promise<void> {
+    const next = this.last.then(async () => {
+      const end = this.allocator.nextEnd;
+      await saveAllocId(this.kv, this.clusterId, end);
+      this.allocator.saved(end);
+    });
+    this.last = next.catch(() => undefined);
+    return next;
+  }
+
   /** Takes one id at once; undefined while the next window is being saved. */
   take(): bigint | undefined {
+    if (this.allocator.left < RESERVE_MIN) this.extend();
     const step = this.allocator.alloc(1n);
-    if (step.kind === "ok") return step.last;
-    // A failed save was reported by whoever saves; the id that this call wastes is one of many.
-    if (step.kind === "save") this.alloc(1n).catch(() => {});
-    return undefined;
+    return step.kind === "ok" ? step.last : undefined;
+  }
+
+  private extend(): void {
+    if (this.extending) return;
+    this.extending = true;
+    const done = (): void => {
+      this.extending = false;
+    };
+    // A failed write ends PD: the engine reports it.
+    this.reserve().then(done, done);
   }
 
   private async allocNow(count: bigint): Promise<bigint | undefined> {

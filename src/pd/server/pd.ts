@@ -204,6 +204,7 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
   const own = { cluster, tso, ids, heartbeats, metrics };
   const parts: Parts = { ...own, member: () => member, options, deps };
   bindStateMetrics(deps.metrics, { cluster, tso, nowMs: () => clock.nowMs() });
+  await ids.reserve();
   await tso.start();
   try {
     const services = { grpc: grpcServices(parts), http: httpListener(parts) };

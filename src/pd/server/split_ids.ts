@@ -3,7 +3,7 @@
  * region gets an id of its own and one for each peer. PURE.
  * Source: pd server/cluster/cluster_worker.go HandleAskBatchSplit, ValidRegion.
  */
-import { equalBytes } from "../../base/index.js";
+import { EMPTY_BYTES, equalBytes } from "../../base/index.js";
 import { type BasicCluster, type RegionMeta, regionText } from "../core/index.js";
 
 /** Ids for one new region: its own and one for each peer, in the order of the peers. */
@@ -46,7 +46,9 @@ export function checkReportSplit(regions: readonly RegionMeta[]): string | undef
   if (regions.length < 2) return "invalid split region: fewer than two";
   for (const [at, region] of regions.entries()) {
     const before = regions[at - 1];
-    if (before !== undefined && !equalBytes(before.endKey, region.startKey)) {
+    const meets =
+      before?.endKey.length !== 0 && equalBytes(before?.endKey ?? EMPTY_BYTES, region.startKey);
+    if (before !== undefined && !meets) {
       return "invalid split region: the ranges do not meet";
     }
     if (region.peers.length !== regions[0]?.peers.length) {

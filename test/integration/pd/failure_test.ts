@@ -36,7 +36,8 @@ test("a failed write is reported once, and nothing is acknowledged that is not o
   const calls = [
     pd.client.call("Bootstrap", { store, region: testRegion(1n) }),
     pd.client.call("Bootstrap", { store, region: testRegion(1n) }),
-    pd.client.call("AllocID", {}),
+    // More than the window that is at hand.
+    pd.client.call("AllocID", { count: 5000 }),
   ];
   for (const call of calls) {
     try {

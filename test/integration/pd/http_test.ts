@@ -156,7 +156,7 @@ const BAD: readonly [string, string, number, RegExp][] = [
   ["GET", "/pd/api/v1/__proto__", 404, /404 page not found/],
   ["GET", "/", 404, /404 page not found/],
   ["POST", "/pd/api/v1/stores", 405, /method POST is not allowed/],
-  ["DELETE", "/pd/api/v1/store/1", 405, /method DELETE is not allowed/],
+  ["DELETE", "/pd/api/v1/members", 405, /method DELETE is not allowed/],
 ];
 
 test("bad requests get a status and a JSON string", () =>

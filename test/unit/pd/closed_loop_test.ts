@@ -100,8 +100,7 @@ for (const seed of SEEDS) {
     await cluster.join();
     await cluster.run(3 * MINUTE_MS);
     const [leaving] = cluster.stores.keys();
-    const how = { physicallyDestroyed: false, force: false };
-    assert.is(await cluster.pd.removeStore(leaving as bigint, how), undefined);
+    assert.is(await cluster.pd.removeStore(leaving as bigint, false), undefined);
     await cluster.until(10 * MINUTE_MS, "tombstone", () => {
       return cluster.pd.basic.getStore(leaving as bigint)?.meta.state === 2;
     });
@@ -110,7 +109,7 @@ for (const seed of SEEDS) {
     cluster.kill(leaving as bigint);
     await assertQuiet(cluster);
     const [, second] = cluster.stores.keys();
-    const refused = await cluster.pd.removeStore(second as bigint, how);
+    const refused = await cluster.pd.removeStore(second as bigint, false);
     assert.match(refused?.message ?? "", /no extra up store/);
   });
 
@@ -165,8 +164,7 @@ test("without joint consensus the same end is reached by single changes", async 
   for (let i = 0; i < 3; i++) await cluster.join();
   await cluster.until(10 * MINUTE_MS, "three replicas", () => cluster.isReplicated(3));
   const [leaving] = cluster.stores.keys();
-  const how = { physicallyDestroyed: false, force: false };
-  assert.is(await cluster.pd.removeStore(leaving as bigint, how), undefined);
+  assert.is(await cluster.pd.removeStore(leaving as bigint, false), undefined);
   await cluster.until(10 * MINUTE_MS, "tombstone", () => {
     return cluster.pd.basic.getStore(leaving as bigint)?.meta.state === 2;
   });

@@ -218,26 +218,24 @@ test("bootstrap requests are checked in PD's order with PD's texts", () => {
 });
 
 const three = (): StoreInfo[] => [1n, 2n, 3n].map((id) => info(store(id, `h:${id}`)));
-const PLAIN = { physicallyDestroyed: false, force: false };
 
 test("a store leaves only while enough others are up, unless it is lost anyway", () => {
   const stores = three();
-  const refused = removedStore(3n, stores, 3, PLAIN);
+  const refused = removedStore(3n, stores, 3, false);
   assert.match("message" in refused ? refused.message : "", /no extra up store/);
-  const free = removedStore(3n, stores, 2, PLAIN) as StoreInfo;
+  const free = removedStore(3n, stores, 2, false) as StoreInfo;
   assert.is(free.meta.state, STORE_STATE.offline);
   assert.is(free.meta.nodeState, NODE_STATE.removing);
   assert.not.ok(free.meta.physicallyDestroyed);
-  const lost = removedStore(3n, stores, 3, { physicallyDestroyed: true, force: false });
+  const lost = removedStore(3n, stores, 3, true);
   assert.ok("meta" in lost && lost.meta.physicallyDestroyed);
-  assert.ok("meta" in removedStore(3n, stores, 3, { physicallyDestroyed: false, force: true }));
-  assert.is((removedStore(9n, stores, 1, PLAIN) as Refusal).kind, "unknown");
+  assert.is((removedStore(9n, stores, 1, false) as Refusal).kind, "unknown");
   const gone = info(store(4n, "h:4", REMOVED));
-  assert.is((removedStore(4n, [...stores, gone], 1, PLAIN) as Refusal).kind, "tombstone");
+  assert.is((removedStore(4n, [...stores, gone], 1, false) as Refusal).kind, "tombstone");
 });
 
 test("a store that leaves comes back unless it is destroyed or gone", () => {
-  const leaving = removedStore(3n, three(), 2, PLAIN) as StoreInfo;
+  const leaving = removedStore(3n, three(), 2, false) as StoreInfo;
   const back = restoredStore(3n, leaving) as StoreInfo;
   assert.is(back.meta.state, STORE_STATE.up);
   assert.is(back.meta.nodeState, NODE_STATE.serving);
