@@ -4,12 +4,7 @@
  */
 import { NULL_METRICS } from "../../src/base/index.js";
 import { BATCH_CONFIG_DEFAULT, type BatchConfig, BatchMetrics } from "../../src/batch/index.js";
-import {
-  type Engine,
-  MemoryDisk,
-  openMemoryEngine,
-  WriteBatchBuilder,
-} from "../../src/engine/index.js";
+import { type Engine, openMemoryEngine, WriteBatchBuilder } from "../../src/engine/index.js";
 import { type Entry, EntryType, encodeConfChange } from "../../src/raft/index.js";
 import { ApplyMetrics, bindApplyMetrics } from "../../src/raftstore/apply/metrics.js";
 import {
@@ -81,6 +76,13 @@ export function normalEntry(index: number, data: Uint8Array = new Uint8Array(0),
   return { type: EntryType.Normal, term, index, data, context: new Uint8Array(0) };
 }
 
+/** Opens an empty engine. */
+export function memoryEngine(): Engine {
+  return openMemoryEngine((error) => {
+    throw error;
+  });
+}
+
 type ProposalResult = Parameters<ProposalDone>[0];
 
 export class ApplyHarness {
@@ -95,12 +97,9 @@ export class ApplyHarness {
   readonly submitted: Uint8Array[] = [];
 
   constructor(
-    options: { disk?: MemoryDisk; batch?: Partial<BatchConfig>; yieldBytes?: number } = {},
+    options: { engine?: Engine; batch?: Partial<BatchConfig>; yieldBytes?: number } = {},
   ) {
-    const { disk = new MemoryDisk(), batch, yieldBytes = 32 * 1024 } = options;
-    const engine = openMemoryEngine((error) => {
-      throw error;
-    }, disk);
+    const { engine = memoryEngine(), batch, yieldBytes = 32 * 1024 } = options;
     this.engine = engine;
     const config = { ...BATCH_CONFIG_DEFAULT, ...batch };
     this.system = new ApplySystem(
@@ -142,15 +141,15 @@ export class ApplyHarness {
     this.system.send(regionId, { kind: "registration", registration });
   }
 
-  /** Sends entries; `proposals` are answered into the lists that `proposal` made. */
+  /** Sends entries; what is committed ends with them unless `commit` says that it ends later. */
   apply(
     regionId: number,
     entries: readonly Entry[],
     proposals: readonly TestProposal[] = [],
+    commit: Entry | undefined = entries[entries.length - 1],
   ): void {
-    const last = entries[entries.length - 1];
-    const commitIndex = last?.index ?? 5;
-    const commitTerm = last?.term ?? 5;
+    const commitIndex = commit?.index ?? 5;
+    const commitTerm = commit?.term ?? 5;
     const task = { regionId, term: 6, entries, proposals, commitIndex, commitTerm };
     this.system.send(regionId, { kind: "apply", task });
   }

@@ -196,6 +196,82 @@ test("destroy answers everything, after what was applied is written", async () =
   assert.equal(kinds([after]), ["regionNotFound"], "no delegate: answered at once");
 });
 
+test("destroy waits for every write under way, not for the oldest only", async () => {
+  const harness = new ApplyHarness();
+  harness.register(REGION);
+  for (const index of [6, 7]) {
+    harness.apply(2, [writeEntry(REGION, { index }, putBatch([`k${index}`, "1"]))]);
+    harness.round();
+  }
+  assert.is(harness.writes.length, 2);
+  await harness.written(1);
+  harness.system.send(2, { kind: "destroy" });
+  harness.round();
+  const kindsSent = (): string[] => harness.messages.map(({ message }) => message.kind);
+  assert.equal(kindsSent(), ["applyRes"]);
+  await harness.written();
+  assert.equal(kindsSent(), ["applyRes", "applyRes", "applyDestroyed"]);
+});
+
+const MIB = 1 << 20;
+
+test("a round's batch is written before it grows beyond its bound", async () => {
+  const harness = new ApplyHarness({ yieldBytes: MIB });
+  const entries = (id: bigint) => [
+    writeEntry(testRegion({ id }), { index: 6 }, putBatch(["a", "v".repeat(0.6 * MIB)])),
+  ];
+  for (let id = 2; id < 6; id++) {
+    harness.register(testRegion({ id: BigInt(id) }));
+    harness.apply(id, entries(BigInt(id)));
+  }
+  assert.ok(harness.system.poll());
+  assert.is(harness.submitted.length, 2);
+  await harness.settle();
+  assert.is(harness.results().length, 4);
+});
+
+test("with too much under way delegates wait, and go on when it is written", async () => {
+  const harness = new ApplyHarness();
+  harness.register(REGION);
+  const large = putBatch(["a", "v".repeat(3 * MIB)]);
+  for (let index = 6; index < 26; index++) {
+    harness.apply(2, [writeEntry(REGION, { index }, large)]);
+  }
+  harness.round();
+  const { pendingBytes } = harness.metrics;
+  assert.ok(pendingBytes >= 32 * MIB && pendingBytes < 36 * MIB, `${pendingBytes} bytes under way`);
+  const held = harness.submitted.length;
+  assert.is(harness.round(), 0, "nothing runs meanwhile");
+  await harness.written(2);
+  assert.ok(harness.round() > 0);
+  assert.ok(harness.submitted.length > held);
+  await harness.settle();
+  assert.is(harness.results().at(-1)?.applyState.appliedIndex, 25);
+  assert.is(harness.metrics.pendingBytes, 0);
+});
+
+test("a large task is applied in the low lane, and order is kept", async () => {
+  const harness = new ApplyHarness({ yieldBytes: MIB, batch: { poolSize: 1 } });
+  const other = testRegion({ id: 3n });
+  harness.register(REGION);
+  harness.register(other);
+  const large = putBatch(["a", "v".repeat(1.5 * MIB)]);
+  const entries = [6, 7, 8].map((index) => writeEntry(REGION, { index }, large));
+  harness.apply(2, entries);
+  harness.apply(2, [writeEntry(REGION, { index: 9 }, putBatch(["a", "last"]))]);
+  harness.apply(3, [writeEntry(other, { index: 6 }, putBatch(["x", "1"]))]);
+  assert.ok(harness.system.poll());
+  await harness.written();
+  assert.equal(
+    harness.results().map(({ regionId }) => regionId),
+    [3],
+    "the small one does not wait for the large one",
+  );
+  await harness.settle();
+  assert.is(harness.get("a"), "last");
+  assert.is(harness.results().at(-1)?.applyState.appliedIndex, 9);
+});
+
 test("a new registration ends what waits and starts from its state", async () => {
   const harness = new ApplyHarness();
   harness.register(REGION);
@@ -246,6 +322,14 @@ test("entries that do not follow each other are a bug", () => {
   harness.register(REGION);
   harness.apply(2, [normalEntry(8)]);
   assert.throws(() => harness.round(), /one after the other/);
+});
+
+test("a commit index that goes back is a bug", () => {
+  const harness = new ApplyHarness();
+  harness.register(REGION);
+  harness.apply(2, [normalEntry(6)], [], normalEntry(9));
+  harness.apply(2, [normalEntry(7)]);
+  assert.throws(() => harness.round(), /never goes back/);
 });
 
 test("an entry of another region's log is damage", () => {
