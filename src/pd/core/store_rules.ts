@@ -167,8 +167,8 @@ export function checkBootstrap(
 
 /**
  * Returns the store on its way out, or why it may not leave: without it there would be fewer stores
- * than replicas; one whose data is destroyed may. A store that is on its way already only takes the note that it is destroyed.
- * Source: pd server/cluster/cluster.go RemoveStore.
+ * than replicas. One whose data is destroyed may always leave; a store that is on its way already
+ * only takes the note that it is destroyed. Source: pd server/cluster/cluster.go RemoveStore.
  */
 export function removedStore(
   id: bigint,

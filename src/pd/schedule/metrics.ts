@@ -2,6 +2,15 @@
  * Counters of scheduling as plain numbers; server/metrics.ts gives them PD's names. PURE. Keys are
  * label values joined by "/".
  */
+/** Durations kept between two scrapes; further ones are not observed. */
+const DURATIONS_MAX = 4096;
+
+/** How long an operator took. */
+export interface OperatorDuration {
+  readonly desc: string;
+  readonly ms: number;
+}
+
 export class ScheduleMetrics {
   /** desc/event */
   readonly operators = new Map<string, number>();
@@ -13,8 +22,8 @@ export class ScheduleMetrics {
   readonly checkers = new Map<string, number>();
   /** scheduler/event */
   readonly schedulers = new Map<string, number>();
-  /** desc → milliseconds that finished operators took, and how many. */
-  readonly durations = new Map<string, { totalMs: number; count: number }>();
+  /** What finished operators took, since it was taken last. */
+  private durations: OperatorDuration[] = [];
   /** Milliseconds that the last patrol of all regions took. */
   patrolMs = 0;
 
@@ -24,8 +33,14 @@ export class ScheduleMetrics {
 
   finished(desc: string, status: string, tookMs: number): void {
     grow(this.finishedOperators, `${desc}/${status}`);
-    const known = this.durations.get(desc) ?? { totalMs: 0, count: 0 };
-    this.durations.set(desc, { totalMs: known.totalMs + tookMs, count: known.count + 1 });
+    if (this.durations.length < DURATIONS_MAX) this.durations.push({ desc, ms: tookMs });
+  }
+
+  /** Returns what operators took that finished since the last call. */
+  takeDurations(): OperatorDuration[] {
+    const taken = this.durations;
+    this.durations = [];
+    return taken;
   }
 
   step(kind: string): void {

@@ -3,6 +3,7 @@ import type { Counter, Histogram, MetricsRegistry } from "../../base/index.js";
 import { type StoreStateName, storeStateName } from "../core/index.js";
 import type { RaftCluster } from "./cluster.js";
 import { PD_VERSION } from "./options.js";
+import { bindScheduleMetrics } from "./schedule_metrics.js";
 import type { TsoService } from "./tso.js";
 
 export interface PdMetrics {
@@ -42,6 +43,7 @@ export interface StateMetricsDeps {
   readonly cluster: RaftCluster;
   readonly tso: TsoService;
   readonly nowMs: () => number;
+  readonly monotonicMs: () => number;
 }
 
 /** Copies state into gauges at each scrape. */
@@ -56,6 +58,9 @@ export function bindStateMetrics(registry: MetricsRegistry, deps: StateMetricsDe
     labelNames: ["type"],
   });
   const seen = new Map<string, number>();
+  bindScheduleMetrics(registry, deps.cluster, deps.monotonicMs, (type, value) => {
+    status.set(value, { type });
+  });
   registry.onCollect(() => {
     info.set(1, { version: PD_VERSION });
     for (const [type, total] of Object.entries(deps.tso.metrics) as [string, number][]) {

@@ -203,7 +203,12 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
   let member: Member = { name: options.name, id, clientUrls: [], peerUrls: [] };
   const own = { cluster, tso, ids, heartbeats, metrics };
   const parts: Parts = { ...own, member: () => member, options, deps };
-  bindStateMetrics(deps.metrics, { cluster, tso, nowMs: () => clock.nowMs() });
+  bindStateMetrics(deps.metrics, {
+    cluster,
+    tso,
+    nowMs: () => clock.nowMs(),
+    monotonicMs: () => clock.monotonicMs(),
+  });
   await ids.reserve();
   await tso.start();
   try {

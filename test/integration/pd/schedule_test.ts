@@ -5,6 +5,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8, utf8Decode } from "../../../src/base/index.js";
+import { PromMetrics } from "../../../src/node/metrics.js";
 import { pdpb, toBigInt } from "../../../src/pb/index.js";
 import { PD_DEFAULTS } from "../../../src/pd/index.js";
 import { startTestPd, type TestPd } from "../../support/pd.js";
@@ -329,6 +330,36 @@ test("what was changed is there after a restart: config, store states, labels", 
     assert.equal(labels, [{ key: "zone", value: "other" }]);
   } finally {
     await second.stop();
+  }
+});
+
+test("metrics have PD's names", async () => {
+  const metrics = new PromMetrics();
+  const pd = await startTestPd({ deps: { metrics, metricsText: () => metrics.scrape() } });
+  const leader = new PdLeader(pd);
+  try {
+    await startStores(pd, 2);
+    await leader.report(voting([1], { confVer: 1 }));
+    await leader.order("a learner", ({ changePeers }) => changePeers?.[0]?.type === 2);
+    await http(pd, "DELETE", "operators/2");
+    const text = await (await fetch(`http://${pd.pd.address}/metrics`)).text();
+    for (const line of [
+      /^pd_schedule_operators_count\{type="make-up-replica",event="create"\} 1$/m,
+      /^pd_schedule_operators_count\{type="make-up-replica",event="cancelled"\} 1$/m,
+      /^pd_schedule_finish_operators_duration_seconds_count\{type="make-up-replica"\} 1$/m,
+      /^pd_checker_event_count\{type="replica_checker",name="new-operator"\} 1$/m,
+      /^pd_scheduler_event_count\{type="balance-leader-scheduler",name="schedule"\} [1-9]/m,
+      /^pd_scheduler_store_status\{address="127.0.0.1:20001",store="1",type="leader_count"\} 1$/m,
+      /^pd_regions_status\{type="miss-peer-region-count"\} 1$/m,
+      /^pd_cluster_status\{type="store_up_count"\} 2$/m,
+      /^pd_cluster_status\{type="store_unhealth_count"\} 0$/m,
+      /^pd_scheduler_region_heartbeat\{type="push",status="push"\} [1-9]/m,
+    ]) {
+      assert.match(text, line);
+    }
+  } finally {
+    leader.end();
+    await pd.stop();
   }
 });
 
