@@ -5,7 +5,9 @@
 import type { Command } from "commander";
 import { addClusterCommands } from "./ctl_cluster.js";
 import { CtlContext } from "./ctl_context.js";
+import { addOperatorCommands, addStoreCommands } from "./ctl_operator.js";
 import { type CtlIo, PROCESS_IO } from "./ctl_output.js";
+import { addRaftCommand } from "./ctl_raft.js";
 import { addRawCommands } from "./ctl_raw.js";
 
 /** Adds `ctl` to the program. */
@@ -27,4 +29,7 @@ export function registerCtl(program: Command, io: CtlIo = PROCESS_IO): void {
   const context = new CtlContext(ctl, io);
   addRawCommands(ctl, context);
   addClusterCommands(ctl, context);
+  addStoreCommands(ctl, context);
+  addOperatorCommands(ctl, context);
+  addRaftCommand(ctl, context);
 }
