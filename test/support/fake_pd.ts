@@ -2,16 +2,21 @@
 import { err, ok } from "../../src/base/index.js";
 import {
   equalRegions,
+  type KnownRegion,
   type PdFailure,
   type PdPort,
   type PdReply,
   type RegionInfo,
+  type RegionOrder,
   type RegionReport,
+  type SchedulePort,
+  type SplitIds,
+  type StoreAddress,
   type StoreInfo,
   type StoreStats,
 } from "../../src/raftstore/index.js";
 
-export class FakePd implements PdPort {
+export class FakePd implements PdPort, SchedulePort {
   readonly calls: string[] = [];
   readonly stores = new Map<bigint, StoreInfo>();
   readonly storeHeartbeats: StoreStats[] = [];
@@ -24,6 +29,10 @@ export class FakePd implements PdPort {
   failure: PdFailure | undefined;
   /** Answers by call name, taken before the rules. */
   readonly answers = new Map<string, PdFailure>();
+  /** Regions that splits made, as they were reported, in order. */
+  readonly splits: RegionInfo[] = [];
+  /** Gives an order to the store that opened last. */
+  order: (order: RegionOrder) => void = () => {};
   private nextId = 1n;
   private nextTs = 1000n;
 
@@ -91,6 +100,46 @@ export class FakePd implements PdPort {
       this.nextTs += BigInt(count);
       return ok(this.nextTs);
     });
+  }
+
+  askBatchSplit(region: RegionInfo, count: number): Promise<PdReply<readonly SplitIds[]>> {
+    return this.answer("askBatchSplit", () =>
+      ok(
+        Array.from({ length: count }, () => ({
+          newRegionId: this.nextId++,
+          newPeerIds: region.peers.map(() => this.nextId++),
+        })),
+      ),
+    );
+  }
+
+  reportBatchSplit(regions: readonly RegionInfo[]): Promise<PdReply<void>> {
+    return this.answer("reportBatchSplit", () => {
+      this.splits.push(...regions);
+      return ok(undefined);
+    });
+  }
+
+  /** What heartbeats said last. */
+  getRegionById(id: bigint): Promise<PdReply<KnownRegion | undefined>> {
+    return this.answer("getRegionById", () => {
+      const report = this.regionHeartbeats.findLast(({ region }) => region.id === id);
+      if (report === undefined) return ok(undefined);
+      const { region, leaderPeerId } = report;
+      return ok({ region, leader: region.peers.find((peer) => peer.id === leaderPeerId) });
+    });
+  }
+
+  getStoreAddress(id: bigint): Promise<PdReply<StoreAddress>> {
+    return this.answer("getStoreAddress", () => {
+      const store = this.stores.get(id);
+      if (store !== undefined) return ok({ address: store.address, removed: false });
+      return err({ kind: "refused", message: `invalid store ID ${id}, not found` });
+    });
+  }
+
+  onOrder(take: (order: RegionOrder) => void): void {
+    this.order = take;
   }
 
   /** Whether PD's first region is `region`. */
