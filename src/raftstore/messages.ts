@@ -30,7 +30,11 @@ export type PeerMsg =
   | { readonly kind: "snapshotApplied"; readonly result: AppliedSnapshot }
   /** The first message of a peer that the store made: campaign, if `campaign`. */
   | { readonly kind: "start"; readonly campaign: boolean }
-  /** The apply delegate has stopped; the peer may go. */
+  /**
+   * The apply delegate has stopped; the peer may go. Results that came before it still count, in
+   * whatever state the peer is: regions of a split among them are on disk, with the data that was
+   * the parent's, and need their peers.
+   */
   | { readonly kind: "applyDestroyed" }
   /** What a background check found: candidates for splitting, or the region's size. */
   | { readonly kind: "splitCheckDone"; readonly result: SplitCheckResult };
@@ -111,7 +115,10 @@ export type ExecResult =
   | {
       readonly kind: "split";
       readonly index: number;
-      /** All regions in key order, the parent's new state among them. */
+      /**
+       * All regions in key order, the parent's new state among them. Those that were made are claimed
+       * (pending_create.ts) until `releaseSplit`, when their peers are registered.
+       */
       readonly regions: readonly RegionInfo[];
       readonly derived: RegionInfo;
       /**

@@ -1,5 +1,5 @@
 /** Counters of applying, under TiKV's names; copied at scrape time. */
-import { type MetricsRegistry, totalOf } from "../../base/index.js";
+import { type Histogram, type MetricsRegistry, NULL_METRICS, totalOf } from "../../base/index.js";
 
 /** Admin commands, as the labels of tikv_raftstore_admin_cmd_total name them. */
 export const ADMIN_LABELS = {
@@ -33,10 +33,19 @@ export class ApplyMetrics {
   yields = 0;
   /** Submitted to the engine and not yet written. */
   pendingBytes = 0;
+  /** From an engine write's submission until it is done. Replaced by `bindApplyMetrics`. */
+  logSeconds: Histogram = NULL_METRICS.histogram(LOG_DURATION);
 }
+
+const LOG_DURATION = {
+  name: "tikv_raftstore_apply_log_duration_seconds",
+  help: "Time of an engine write of an apply round.",
+  buckets: [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+} as const;
 
 /** Registers the metrics. */
 export function bindApplyMetrics(registry: MetricsRegistry, counters: ApplyMetrics): void {
+  counters.logSeconds = registry.histogram(LOG_DURATION);
   const total = (name: string, help: string): ReturnType<typeof totalOf> =>
     totalOf(registry.counter({ name, help }));
   const admin = totalOf(

@@ -6,7 +6,7 @@
  *
  * Bounded: above APPLY_PENDING_BYTES_MAX delegates stop taking messages until writes are done.
  */
-import { assert } from "../../base/index.js";
+import { assert, type Clock } from "../../base/index.js";
 import type { EnginePort } from "../engine_port.js";
 import type { ApplyRes, PeerMsg, ProposalDone } from "../messages.js";
 import type { ApplyMetrics } from "./metrics.js";
@@ -34,6 +34,7 @@ export interface ApplyWriterDeps {
   readonly notify: (regionId: number, message: PeerMsg) => void;
   /** Wakes a delegate that left its batch. */
   readonly resume: (regionId: number) => void;
+  readonly clock: Clock;
   readonly metrics: ApplyMetrics;
 }
 
@@ -60,7 +61,8 @@ export class ApplyWriter {
   /** Submits a write batch representation, which is copied; `flight` is carried out once written. */
   submit(representation: Uint8Array, flight: Flight): void {
     const bytes = representation.length;
-    const { metrics } = this.#deps;
+    const { metrics, clock } = this.#deps;
+    const startMs = clock.monotonicMs();
     metrics.pendingBytes += bytes;
     metrics.writtenBytes += bytes;
     metrics.writes++;
@@ -68,6 +70,7 @@ export class ApplyWriter {
     this.#last = flight;
     this.#deps.port.write(representation, false, () => {
       metrics.pendingBytes -= bytes;
+      metrics.logSeconds.observe((clock.monotonicMs() - startMs) / 1000);
       if (this.#last === flight) this.#last = undefined;
       this.#carryOut(flight);
       if (!this.isFull) this.#wake();

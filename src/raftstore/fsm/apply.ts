@@ -204,13 +204,14 @@ export class ApplySystem {
   constructor(options: ApplySystemOptions, deps: ApplySystemDeps) {
     this.options = options;
     this.deps = deps;
-    const { storeId, creates, port, notify, metrics } = deps;
+    const { storeId, creates, port, notify, clock, metrics } = deps;
     this.delegateDeps = {
       storeId,
       creates,
       hasRegionState: (id) => readRegionLocalState(port.engine, id) !== undefined,
     };
-    this.writer = new ApplyWriter({ port, notify, metrics, resume: (id) => this.resume(id) });
+    const resume = (regionId: number): void => this.resume(regionId);
+    this.writer = new ApplyWriter({ port, notify, resume, clock, metrics });
     this.#system = new BatchSystem(options.batch, {
       control: CONTROL,
       normal: new ApplyPoller(this, "normal"),
