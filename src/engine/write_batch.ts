@@ -219,8 +219,10 @@ function damaged(what: string, offset: number): TikvError {
 }
 
 function getCount(bytes: Uint8Array): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return view.getUint32(WRITE_BATCH_COUNT_OFFSET, true);
+  const at = WRITE_BATCH_COUNT_OFFSET;
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  const high = (bytes[at + 2] as number) | ((bytes[at + 3] as number) << 8);
+  return (low | (high << 16)) >>> 0;
 }
 
 function putCount(bytes: Uint8Array, count: number): void {

@@ -70,6 +70,7 @@ export class ApplyDelegate {
   /** Regions that split off from this one last; told to who asks for an older version. */
   #siblings: readonly RegionInfo[] = [];
   readonly #applyState: Mutable<RaftApplyState>;
+  readonly #applyStateKey: Uint8Array;
   #appliedTerm: number;
   readonly #pending = new PendingCommands();
   /** The task under way, from `#next` on. */
@@ -90,6 +91,7 @@ export class ApplyDelegate {
     this.#region = region;
     this.#version = idToNumber(region.version);
     this.#applyState = { ...applyState };
+    this.#applyStateKey = applyStateKey(region.id);
     this.#appliedTerm = registration.appliedTerm;
   }
 
@@ -157,7 +159,7 @@ export class ApplyDelegate {
 
   /** Appends the record of the apply state. */
   writeApplyState(batch: WriteBatch): void {
-    batch.put("raft", applyStateKey(this.#region.id), encodeRaftApplyState(this.#applyState));
+    batch.put("raft", this.#applyStateKey, encodeRaftApplyState(this.#applyState));
   }
 
   /** Returns what was applied since the last result. */
