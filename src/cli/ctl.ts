@@ -5,10 +5,11 @@
 import type { Command } from "commander";
 import { addClusterCommands } from "./ctl_cluster.js";
 import { CtlContext } from "./ctl_context.js";
-import { addOperatorCommands, addStoreCommands } from "./ctl_operator.js";
+import { addOperatorCommands } from "./ctl_operator.js";
 import { type CtlIo, PROCESS_IO } from "./ctl_output.js";
 import { addRaftCommand } from "./ctl_raft.js";
 import { addRawCommands } from "./ctl_raw.js";
+import { addConfigCommands, addSchedulerCommands, addStoreCommands } from "./ctl_store.js";
 
 /** Adds `ctl` to the program. */
 export function registerCtl(program: Command, io: CtlIo = PROCESS_IO): void {
@@ -31,5 +32,7 @@ export function registerCtl(program: Command, io: CtlIo = PROCESS_IO): void {
   addClusterCommands(ctl, context);
   addStoreCommands(ctl, context);
   addOperatorCommands(ctl, context);
+  addSchedulerCommands(ctl, context);
+  addConfigCommands(ctl, context);
   addRaftCommand(ctl, context);
 }

@@ -14,6 +14,9 @@ function must<T>(reply: PdReply<T>): T {
   throw new CtlError(`PD: ${reply.error.message} (${reply.error.kind})`);
 }
 
+/** What follows a peer that is no plain voter. */
+const ROLE_MARKS = ["", "(learner)", "(incoming)", "(demoting)"] as const;
+
 function regionRow(region: LocatedRegion): Row {
   const { confVer, endKey, id, leader, peers, startKey, version } = region;
   return {
@@ -22,7 +25,7 @@ function regionRow(region: LocatedRegion): Row {
     end: bytesText(endKey),
     epoch: `${confVer}/${version}`,
     leader_store: leader?.storeId,
-    peers: peers.map((peer) => `${peer.id}@${peer.storeId}`),
+    peers: peers.map(({ id: peer, role, storeId }) => `${peer}@${storeId}${ROLE_MARKS[role]}`),
   };
 }
 

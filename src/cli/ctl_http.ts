@@ -1,7 +1,7 @@
 /** PD's HTTP API for `rutile ctl`: what gRPC has no word for. */
 import { errorMessage } from "../base/index.js";
 import type { PdClient } from "../pd_client/index.js";
-import { CtlError } from "./ctl_context.js";
+import { type CtlContext, CtlError } from "./ctl_context.js";
 
 export type Method = "GET" | "POST" | "DELETE";
 
@@ -38,4 +38,28 @@ function plain(text: string): string {
   } catch {
     return text.trim();
   }
+}
+
+/** Returns an id that a person gave. */
+export function idOf(text: string, what: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new CtlError(`not a ${what} id: ${text}`);
+}
+
+interface Order {
+  readonly path: string;
+  readonly body?: object;
+}
+
+/** Sends an order and prints PD's word. */
+export function order(
+  context: CtlContext,
+  method: Method,
+  make: () => Promise<Order>,
+): Promise<void> {
+  return context.withPd(async (pd) => {
+    const { body, path } = await make();
+    const answer = await askPd(pd, method, path, body);
+    return [{ ok: true, answer: typeof answer === "string" ? answer : undefined }];
+  });
 }

@@ -1,8 +1,9 @@
-/** `rutile ctl` operator and store: what PD is doing, why, and orders to it. */
+/** `rutile ctl operator`: what PD does to Regions, why, and operators on request. */
 import type { Command } from "commander";
+import { toHex } from "../base/index.js";
 import { type CtlContext, CtlError } from "./ctl_context.js";
-import { askPd, type Method } from "./ctl_http.js";
-import type { Row } from "./ctl_output.js";
+import { askPd, idOf, order } from "./ctl_http.js";
+import { parseBytes, type Row } from "./ctl_output.js";
 
 interface OperatorJson {
   readonly region_id: number;
@@ -22,15 +23,31 @@ interface ReasonJson {
   readonly seconds: number;
 }
 
-/** The names that `operator add` takes, with what follows the region. */
-const ADD: Readonly<Record<string, readonly string[]>> = {
-  "transfer-leader": ["to_store_id"],
-  "add-peer": ["store_id"],
-  "add-learner": ["store_id"],
-  "remove-peer": ["store_id"],
-  "transfer-peer": ["from_store_id", "to_store_id"],
-  "split-region": [],
-  "scatter-region": [],
+type MakeBody = (args: readonly string[], name: string) => object;
+
+/** Takes exactly the stores named; `keys` are the fields of the request. */
+function stores(...keys: readonly string[]): MakeBody {
+  return (args, name) => {
+    if (args.length !== keys.length) {
+      throw new CtlError(`${name} takes ${keys.length} stores, not ${args.length}`);
+    }
+    return Object.fromEntries(keys.map((key, at) => [key, idOf(args[at] as string, "store")]));
+  };
+}
+
+/** The names that `operator add` takes, with what becomes of the arguments behind the Region. */
+const ADD: Readonly<Record<string, MakeBody>> = {
+  "transfer-leader": stores("to_store_id"),
+  "add-peer": stores("store_id"),
+  "add-learner": stores("store_id"),
+  "remove-peer": stores("store_id"),
+  "transfer-peer": stores("from_store_id", "to_store_id"),
+  "transfer-region": (args) => ({ to_store_ids: args.map((one) => idOf(one, "store")) }),
+  "split-region": (keys) => ({
+    policy: keys.length > 0 ? "usekey" : "approximate",
+    keys: keys.map((key) => toHex(parseBytes(key))),
+  }),
+  "scatter-region": stores(),
 };
 
 function operatorRow(one: OperatorJson): Row {
@@ -44,11 +61,6 @@ function operatorRow(one: OperatorJson): Row {
     seconds: one.seconds.toFixed(1),
     reason: one.reason === "" ? undefined : one.reason,
   };
-}
-
-function idOf(text: string, what: string): number {
-  if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new CtlError(`not a ${what} id: ${text}`);
 }
 
 /** Adds `operator` to `ctl`. */
@@ -82,13 +94,34 @@ export function addOperatorCommands(ctl: Command, context: CtlContext): void {
       }),
     );
   operator
+    .command("show")
+    .description("the steps of the operator of a Region, under way or the last that ended")
+    .argument("<region>", "region id")
+    .action((region: string) =>
+      context.withPd(async (pd) => {
+        const path = `operators/${idOf(region, "region")}`;
+        const shown = (await askPd(pd, "GET", path)) as OperatorJson;
+        return shown.steps.map((step, at) => ({
+          step: at + 1,
+          what: step,
+          state:
+            at < shown.current_step ? "done" : at === shown.current_step ? shown.status : undefined,
+        }));
+      }),
+    );
+  operator
     .command("add")
     .description(`adds one: ${Object.keys(ADD).join(", ")}`)
     .argument("<name>")
     .argument("<region>", "region id")
-    .argument("[stores...]", "store ids, as the name wants them")
-    .action((name: string, region: string, stores: readonly string[]) =>
-      order(context, "POST", async () => addBody(name, region, stores)),
+    .argument("[args...]", "store ids, as the name wants them; for a split the keys (0x… for hex)")
+    .action((name: string, region: string, args: readonly string[]) =>
+      order(context, "POST", async () => {
+        const make = Object.hasOwn(ADD, name) ? ADD[name] : undefined;
+        if (make === undefined) throw new CtlError(`no operator ${name}`);
+        const body = { name, region_id: idOf(region, "region"), ...make(args, name) };
+        return { path: "operators", body };
+      }),
     );
   operator
     .command("cancel")
@@ -97,68 +130,4 @@ export function addOperatorCommands(ctl: Command, context: CtlContext): void {
     .action((region: string) =>
       order(context, "DELETE", async () => ({ path: `operators/${idOf(region, "region")}` })),
     );
-}
-
-interface Order {
-  readonly path: string;
-  readonly body?: object;
-}
-
-function addBody(name: string, region: string, stores: readonly string[]): Order {
-  const wanted = Object.hasOwn(ADD, name) ? ADD[name] : undefined;
-  if (wanted === undefined) throw new CtlError(`no operator ${name}`);
-  if (wanted.length !== stores.length) {
-    throw new CtlError(`${name} takes ${wanted.length} stores, not ${stores.length}`);
-  }
-  const named = wanted.map((key, i) => [key, idOf(stores[i] as string, "store")]);
-  const body = { name, region_id: idOf(region, "region"), ...Object.fromEntries(named) };
-  return { path: "operators", body };
-}
-
-/** Sends an order and prints PD's word. */
-function order(context: CtlContext, method: Method, make: () => Promise<Order>): Promise<void> {
-  return context.withPd(async (pd) => {
-    const { body, path } = await make();
-    const answer = await askPd(pd, method, path, body);
-    return [{ ok: true, answer: typeof answer === "string" ? answer : undefined }];
-  });
-}
-
-interface StoreJson {
-  readonly store: Readonly<Record<string, unknown>>;
-  readonly status: Readonly<Record<string, unknown>>;
-}
-
-/** Adds `store` to `ctl`. */
-export function addStoreCommands(ctl: Command, context: CtlContext): void {
-  const store = ctl.command("store").description("one store: its load and scores, its end");
-  store
-    .command("show", { isDefault: true })
-    .description("all that PD knows of a store")
-    .argument("<id>", "store id")
-    .action((id: string) =>
-      context.withPd(async (pd) => {
-        const found = (await askPd(pd, "GET", `store/${idOf(id, "store")}`)) as StoreJson;
-        const fields = { ...found.store, ...found.status };
-        return Object.entries(fields).map(([name, value]) => ({ name, value: textOf(value) }));
-      }),
-    );
-  store
-    .command("delete")
-    .description("moves everything away from a store, which becomes a tombstone")
-    .argument("<id>", "store id")
-    .action((id: string) =>
-      order(context, "DELETE", async () => ({ path: `store/${idOf(id, "store")}` })),
-    );
-  store
-    .command("up")
-    .description("takes back a delete that is under way")
-    .argument("<id>", "store id")
-    .action((id: string) =>
-      order(context, "POST", async () => ({ path: `store/${idOf(id, "store")}/state?state=Up` })),
-    );
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
