@@ -235,9 +235,13 @@ export class SplitScan {
     this.#checkers = policy === "half" ? [new HalfCheck()] : shareChecks(options);
   }
 
-  /** Walks on for at most `entries` entries; returns whether the walk has ended. */
-  step(entries: number): boolean {
-    for (let i = 0; i < entries && !this.#stopped; i++) {
+  /**
+   * Walks on for at most `entries` entries, and not beyond the one that brings their size to
+   * `bytes`; returns whether the walk has ended.
+   */
+  step(entries: number, bytes: number): boolean {
+    const until = this.#sizeBytes + bytes;
+    for (let i = 0; i < entries && this.#sizeBytes < until && !this.#stopped; i++) {
       const cursor = this.#next();
       if (cursor === undefined) return true;
       this.#onEntry(cursor);

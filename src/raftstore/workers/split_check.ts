@@ -30,8 +30,9 @@ interface Task {
 }
 
 const WISHES_MAX = 1024;
-/** Entries a slice; a guess: a few milliseconds. */
+/** A slice; a guess: a few milliseconds, with small values or large ones. */
 const SLICE_ENTRIES = 2048;
+const SLICE_BYTES = 4 << 20;
 
 export class SplitCheckWorker {
   /** Looks ended without a walk, with one, and walks that found split keys. */
@@ -119,7 +120,7 @@ export class SplitCheckWorker {
   #slice(): void {
     const running = this.#running;
     if (running === undefined) return;
-    if (!running.scan.step(SLICE_ENTRIES)) {
+    if (!running.scan.step(SLICE_ENTRIES, SLICE_BYTES)) {
       running.cancel = this.#later(() => this.#slice());
       return;
     }

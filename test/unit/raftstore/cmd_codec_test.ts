@@ -129,6 +129,27 @@ test("fields of later versions are skipped", () => {
   assert.equal(decodeCommand(withUuid).header, HEADER);
 });
 
+test("any bytes are a command or an assertion", () => {
+  const bytes = encodeWrites(HEADER, [putBatch(["a", "1"])]);
+  const damaged = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1 });
+  const decodes = (input: Uint8Array): void => {
+    try {
+      decodeCommand(input);
+    } catch (error) {
+      assert.is((error as Error).name, "AssertionError", String(error));
+    }
+  };
+  fc.assert(
+    fc.property(damaged, fc.uint8Array({ maxLength: 40 }), (changes, other) => {
+      const copy = bytes.slice();
+      for (const [at, value] of changes) copy[at] = value;
+      decodes(copy);
+      decodes(other);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
 test("damage is an assertion, whatever byte is cut off", () => {
   const bytes = encodeWrites(HEADER, [putBatch(["a", "1"])]);
   for (let end = 1; end < bytes.length; end++) {

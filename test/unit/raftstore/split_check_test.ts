@@ -52,9 +52,10 @@ function scan(
   options: Partial<SplitOptions> = {},
   region = testRegion(),
   slice = 3,
+  sliceBytes = 1e9,
 ): ScanResult {
   const walk = new SplitScan(engine.snapshot(), region, policy, { ...OPTIONS, ...options });
-  for (let i = 0; i < 100_000 && !walk.step(slice); i++);
+  for (let i = 0; i < 100_000 && !walk.step(slice, sliceBytes); i++);
   const result = walk.result();
   walk.close();
   return result;
@@ -156,6 +157,21 @@ test("slices of any length find the same", async () => {
   for (const slice of [1, 2, 7]) {
     assert.equal(scan(engine, "size", {}, testRegion(), slice), whole, `slice ${slice}`);
   }
+  for (const bytes of [1, 100, 250]) {
+    assert.equal(scan(engine, "size", {}, testRegion(), 1000, bytes), whole, `${bytes} bytes`);
+  }
+  await engine.close();
+});
+
+test("a slice ends with the entry that reaches its bytes", async () => {
+  const engine = await rawEngine([60, 60, 60, 60]);
+  const walk = new SplitScan(engine.snapshot(), testRegion(), "size", OPTIONS);
+  assert.not(walk.step(1000, 100));
+  assert.is(walk.result().sizeBytes, 120);
+  assert.not(walk.step(1, 1000));
+  assert.is(walk.result().sizeBytes, 180);
+  assert.ok(walk.step(1000, 1000));
+  walk.close();
   await engine.close();
 });
 
