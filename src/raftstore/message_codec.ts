@@ -18,11 +18,14 @@ import {
   type FrameLimits,
   fitting,
 } from "./message_encode.js";
+import { ByteSlabs } from "./message_rows.js";
 import { type DecodedFrame, decodeFramePlain, regionOf } from "./message_wire.js";
 import type { RaftMessage } from "./raft_message.js";
 
 /** Encodes and decodes on the kernels of a thread. Never inside of a turn of its arena. */
 export class MessageCodec {
+  readonly #slabs = new ByteSlabs();
+
   constructor(private readonly kernels: Kernels) {}
 
   /**
@@ -80,7 +83,7 @@ export class MessageCodec {
     const { arena } = this.kernels;
     arena.enter();
     try {
-      const turn = new DecodeTurn(this.kernels);
+      const turn = new DecodeTurn(this.kernels, this.#slabs);
       let count = 0;
       while (first + count < frames.length && turn.add(frames[first + count] as Uint8Array)) {
         count++;

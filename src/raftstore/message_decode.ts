@@ -14,7 +14,7 @@ import {
   SLICE_BYTES,
 } from "../kernel/index.js";
 import { MalformedWire, WireReader } from "../pb/index.js";
-import { RowReader } from "./message_rows.js";
+import { type ByteSlabs, RowReader } from "./message_rows.js";
 import type { DecodedFrame } from "./message_wire.js";
 import { readWrapper, unwrap, type Wrapper } from "./message_wrapper.js";
 import type { RaftMessage } from "./raft_message.js";
@@ -37,7 +37,10 @@ export class DecodeTurn {
   /** By wrapper: what came of it. */
   readonly #messages: (RaftMessage | "refused")[] = [];
 
-  constructor(private readonly kernels: Kernels) {}
+  constructor(
+    private readonly kernels: Kernels,
+    private readonly slabs: ByteSlabs,
+  ) {}
 
   /** Copies a frame in and reads its wrappers; false when it does not fit. */
   add(frame: Uint8Array): boolean {
@@ -107,7 +110,7 @@ export class DecodeTurn {
     const code = raftMessageDecode(this.kernels, slices, count, rows, entries, capacity);
     const done = code === CORRUPT || code === OUT_FULL ? 0 : code;
     const decodedCount = code === CORRUPT ? arena.errItem : done;
-    const reader = new RowReader(arena, entries);
+    const reader = new RowReader(arena, entries, this.slabs);
     for (let i = 0; i < decodedCount; i++) this.#take(reader, from + i, rows + i * MESSAGE_BYTES);
     scratch.trim(start);
     if (code === CORRUPT) return this.#giveUp(from + decodedCount);

@@ -96,14 +96,14 @@ export class RowWriter {
 
   /** Fills the MESSAGE row of what has no message; its encoded form is empty and not looked at. */
   nothing(row: number): void {
-    this.#u32.fill(0, row >>> 2, (row + MESSAGE_BYTES) >>> 2);
+    this.#clear(row, MESSAGE_BYTES);
     this.#set(row + MESSAGE_SNAPSHOT_LENGTH, SLICE_ABSENT);
     this.#set(row + MESSAGE_ENTRY_FIRST, this.#entries);
   }
 
   /** Fills the MESSAGE row at `row`, and ENTRY rows behind those in use. */
   message(row: number, message: Message, snapshot: Uint8Array | undefined): void {
-    this.#u32.fill(0, row >>> 2, (row + MESSAGE_BYTES) >>> 2);
+    this.#clear(row, MESSAGE_BYTES);
     this.#set(row + MESSAGE_TYPE, message.type);
     this.#set(row + MESSAGE_REJECT, message.reject ? 1 : 0);
     this.#number(row + MESSAGE_TO, message.to);
@@ -124,12 +124,18 @@ export class RowWriter {
 
   #entry(entry: Entry): void {
     const row = this.entries + this.#entries++ * ENTRY_BYTES;
-    this.#u32.fill(0, row >>> 2, (row + ENTRY_BYTES) >>> 2);
+    this.#clear(row, ENTRY_BYTES);
     this.#set(row + ENTRY_TYPE, entry.type);
     this.#number(row + ENTRY_TERM, entry.term);
     this.#number(row + ENTRY_INDEX, entry.index);
     this.#bytes(row + ENTRY_DATA_PTR, entry.data);
     this.#bytes(row + ENTRY_CONTEXT_PTR, entry.context);
+  }
+
+  /** Zeroes a row: a loop, because `fill` costs more for so few words. */
+  #clear(row: number, bytes: number): void {
+    const end = (row + bytes) >>> 2;
+    for (let i = row >>> 2; i < end; i++) this.#u32[i] = 0;
   }
 
   #set(at: number, value: number): void {
@@ -153,6 +159,40 @@ export class RowWriter {
   }
 }
 
+/** Bytes of one slab: what a kept entry holds on to at most, besides its own message. */
+const SLAB_BYTES = 16 * 1024;
+/** Longer messages are copied on their own. */
+const SLAB_COPY_MAX = SLAB_BYTES / 4;
+
+/**
+ * Copies bytes out of linear memory. Short ones share slabs, because an array buffer of its own
+ * costs several times more than a copy.
+ */
+export class ByteSlabs {
+  /** What the last `copy` wrote to, and the place where it begins. */
+  bytes: Uint8Array = EMPTY_BYTES;
+  start = 0;
+  #slab = new Uint8Array(SLAB_BYTES);
+  #used = 0;
+
+  /** Copies `[ptr, ptr + length)` of `source`. */
+  copy(source: Uint8Array, ptr: number, length: number): void {
+    if (length > SLAB_COPY_MAX) {
+      this.bytes = source.slice(ptr, ptr + length);
+      this.start = 0;
+      return;
+    }
+    if (length > SLAB_BYTES - this.#used) {
+      this.#slab = new Uint8Array(SLAB_BYTES);
+      this.#used = 0;
+    }
+    this.#slab.set(source.subarray(ptr, ptr + length), this.#used);
+    this.bytes = this.#slab;
+    this.start = this.#used;
+    this.#used += length;
+  }
+}
+
 /** Thrown inside of RowReader for a value that a Message cannot hold. */
 class Refused extends Error {}
 
@@ -160,10 +200,13 @@ class Refused extends Error {}
 export class RowReader {
   readonly #u8: Uint8Array;
   readonly #u32: Uint32Array;
+  /** Address that the first byte of the slab would have: the copy keeps its distances. */
+  #from = 0;
 
   constructor(
     arena: Arena,
     private readonly entries: number,
+    private readonly slabs: ByteSlabs,
   ) {
     this.#u8 = arena.u8;
     this.#u32 = arena.u32;
@@ -189,8 +232,11 @@ export class RowReader {
     const entryCount = this.#word(row + MESSAGE_ENTRY_COUNT);
     const keepsBytes =
       entryCount > 0 || hasSnapshot || this.#word(row + MESSAGE_CONTEXT_LENGTH) > 0;
-    const copy = keepsBytes ? this.#u8.slice(ptr, ptr + length) : EMPTY_BYTES;
-    const snapshot = hasSnapshot ? this.#snapshot(row, copy, ptr) : null;
+    if (keepsBytes) {
+      this.slabs.copy(this.#u8, ptr, length);
+      this.#from = ptr - this.slabs.start;
+    }
+    const snapshot = hasSnapshot ? this.#snapshot(row) : null;
     if (snapshot === "malformed") return snapshot;
     return {
       type: this.#enum(row + MESSAGE_TYPE, MessageType.RequestPreVoteResponse) as MessageType,
@@ -199,16 +245,16 @@ export class RowReader {
       term: this.#number(row + MESSAGE_TERM),
       logTerm: this.#number(row + MESSAGE_LOG_TERM),
       index: this.#number(row + MESSAGE_INDEX),
-      entries: entryCount === 0 ? NO_ENTRIES : this.#entries(row, entryCount, copy, ptr),
+      entries: entryCount === 0 ? NO_ENTRIES : this.#entries(row, entryCount),
       commit: this.#number(row + MESSAGE_COMMIT),
       snapshot,
       reject: this.#word(row + MESSAGE_REJECT) !== 0,
       rejectHint: this.#number(row + MESSAGE_REJECT_HINT),
-      context: this.#bytes(row + MESSAGE_CONTEXT_PTR, copy, ptr),
+      context: this.#bytes(row + MESSAGE_CONTEXT_PTR),
     };
   }
 
-  #entries(row: number, count: number, copy: Uint8Array, ptr: number): Entry[] {
+  #entries(row: number, count: number): Entry[] {
     const entries: Entry[] = [];
     let at = this.entries + this.#word(row + MESSAGE_ENTRY_FIRST) * ENTRY_BYTES;
     for (let i = 0; i < count; i++, at += ENTRY_BYTES) {
@@ -216,15 +262,15 @@ export class RowReader {
         type: this.#enum(at + ENTRY_TYPE, EntryType.ConfChangeV2) as EntryType,
         term: this.#number(at + ENTRY_TERM),
         index: this.#number(at + ENTRY_INDEX),
-        data: this.#bytes(at + ENTRY_DATA_PTR, copy, ptr),
-        context: this.#bytes(at + ENTRY_CONTEXT_PTR, copy, ptr),
+        data: this.#bytes(at + ENTRY_DATA_PTR),
+        context: this.#bytes(at + ENTRY_CONTEXT_PTR),
       });
     }
     return entries;
   }
 
-  #snapshot(row: number, copy: Uint8Array, ptr: number): Snapshot | "malformed" {
-    const bytes = this.#bytes(row + MESSAGE_SNAPSHOT_PTR, copy, ptr);
+  #snapshot(row: number): Snapshot | "malformed" {
+    const bytes = this.#bytes(row + MESSAGE_SNAPSHOT_PTR);
     let decoded: eraftpb.Snapshot;
     try {
       decoded = eraftpb.Snapshot.decode(bytes);
@@ -252,12 +298,12 @@ export class RowReader {
     return high * TWO_32 + (this.#u32[at >>> 2] as number);
   }
 
-  /** Returns the part of `copy`, which begins at address `from`, that the slice at `at` names. */
-  #bytes(at: number, copy: Uint8Array, from: number): Uint8Array {
+  /** Returns the part of the message's copy that the slice at `at` names. */
+  #bytes(at: number): Uint8Array {
     const length = this.#u32[(at >>> 2) + 1] as number;
     if (length === 0) return EMPTY_BYTES;
-    const start = (this.#u32[at >>> 2] as number) - from;
-    return copy.subarray(start, start + length);
+    const start = (this.#u32[at >>> 2] as number) - this.#from;
+    return this.slabs.bytes.subarray(start, start + length);
   }
 }
 
