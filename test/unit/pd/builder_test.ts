@@ -39,6 +39,10 @@ const onto =
   ({ context }, region) =>
     moveRegionOperator(context, region, stores, leader, MAKING);
 
+const TWO_AND_TWO =
+  "promote peer 1001 on store 4, peer 1002 on store 5; " +
+  "demote peer 10 on store 1, peer 20 on store 2";
+
 const CASES: readonly Case[] = [
   {
     name: "one more voter: learner first, no joint state",
@@ -119,9 +123,9 @@ const CASES: readonly Case[] = [
     steps: [
       "add learner peer 1001 on store 4",
       "add learner peer 1002 on store 5",
-      "enter joint state: promote peer 1001 on store 4, peer 1002 on store 5; demote peer 10 on store 1, peer 20 on store 2",
+      `enter joint state: ${TWO_AND_TWO}`,
       "transfer leader from store 1 to store 5",
-      "leave joint state: promote peer 1001 on store 4, peer 1002 on store 5; demote peer 10 on store 1, peer 20 on store 2",
+      `leave joint state: ${TWO_AND_TWO}`,
       "remove peer on store 1",
       "remove peer on store 2",
     ],
