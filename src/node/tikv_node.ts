@@ -2,7 +2,9 @@
  * A store: engine, ports, PD client, storage, gRPC, in the order in which they need each other. Each
  * part's stop is added right after its start, so that a process stopped half way stops what it has.
  */
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { Prng } from "../base/index.js";
 import type { Host } from "../config/index.js";
 import {
   configToJson,
@@ -14,12 +16,20 @@ import {
 import { type Engine, openEngine } from "../engine/index.js";
 import { type Kernels, loadKernels } from "../kernel/index.js";
 import { PdClient, type PdClientConfig } from "../pd_client/index.js";
+import {
+  MemorySnapDisk,
+  MemorySnapFiles,
+  NodeSnapFiles,
+  type SnapFiles,
+  type Transport,
+} from "../raftstore/index.js";
 import { listenTikvServer, type TikvListener } from "../server/index.js";
 import { listenStatus, type StatusSources } from "../status/index.js";
 import { type RunningStore, startStore } from "../storage/index.js";
 import { bindEngineMetrics } from "./bind_metrics.js";
 import type { Environment } from "./environment.js";
 import { advertised, listenOn } from "./ports.js";
+import { realTimers } from "./real_timers.js";
 import { checkDataDir } from "./startup_checks.js";
 import { engineOptions, raftstoreOptions, serverOptions, storageOptions } from "./tikv_options.js";
 
@@ -69,7 +79,13 @@ export async function startTikvNode(
   const placement = { address, statusAddress: statusAddress ?? "", dataDir };
   const store = await startStore(
     { raftstore: raftstoreOptions(config, placement), storage: storageOptions(config) },
-    { engine, pd, clock, logger, metrics, kernels, signal, onFatal: fatal },
+    {
+      ...{ engine, pd, clock, logger, metrics, kernels, signal, onFatal: fatal },
+      timers: realTimers,
+      prng: new Prng(randomBytes(8).readBigUInt64LE()),
+      snapFiles: openSnapFiles(dataDir),
+      transport: () => NO_TRANSPORT,
+    },
   );
   shutdown.add("store", () => store.stop());
   running.store = store;
@@ -78,6 +94,16 @@ export async function startTikvNode(
   shutdown.add("grpc server", () => server.stop(graceMs));
   const listenAddress = formatAddress(bound);
   return { address, listenAddress, statusAddress, engine: engine.description };
+}
+
+/** The subdirectory of the data directory that holds received snapshots, as in TiKV. */
+const SNAP_DIR = "snap";
+/** Until other stores can be reached. */
+const NO_TRANSPORT: Transport = { send: () => "full", flush: () => undefined };
+
+function openSnapFiles(dataDir: string): SnapFiles {
+  if (dataDir === "") return new MemorySnapFiles(new MemorySnapDisk(), realTimers);
+  return new NodeSnapFiles(join(dataDir, SNAP_DIR));
 }
 
 function hostOf(config: TikvConfig): Host {

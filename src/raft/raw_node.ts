@@ -249,6 +249,71 @@ export class RawNode {
     return this.raft.leaseValid();
   }
 
+  get id(): number {
+    return this.raft.id;
+  }
+
+  get term(): number {
+    return this.raft.term;
+  }
+
+  get role(): Role {
+    return this.raft.role;
+  }
+
+  /** The leader of this term as far as known, or 0. */
+  get leader(): number {
+    return this.raft.leader;
+  }
+
+  get committed(): number {
+    return this.raft.log.committed;
+  }
+
+  get lastIndex(): number {
+    return this.raft.log.lastIndex();
+  }
+
+  /** Newest heartbeat round that left; see RaftStatus. */
+  get round(): number {
+    return this.raft.readOnly.round;
+  }
+
+  /** Newest round that a quorum answered; see RaftStatus. */
+  get confirmedRound(): number {
+    return this.raft.readOnly.confirmed;
+  }
+
+  /** Whether a TimeoutNow left in this term: see Raft.leaseSuspect. */
+  get leaseSuspect(): boolean {
+    return this.raft.leaseSuspect;
+  }
+
+  /** Whether a received snapshot still is to be stored or applied. */
+  get awaitsSnapshot(): boolean {
+    return this.raft.log.awaitsSnapshot();
+  }
+
+  /** Whether this peer is the only voter: it needs nobody's vote or answer. */
+  get isSingleVoter(): boolean {
+    const { voters, votersOutgoing } = this.raft.tracker.config;
+    return votersOutgoing.length === 0 && voters.length === 1 && voters[0] === this.raft.id;
+  }
+
+  /** Returns the lowest index that all members which answered of late have, as their leader knows. */
+  slowestActiveMatch(): number {
+    let match = this.raft.log.lastIndex();
+    for (const progress of this.raft.tracker.progress.values()) {
+      if (progress.recentActive) match = Math.min(match, progress.match);
+    }
+    return match;
+  }
+
+  /** Returns the term of an entry, or undefined if it was compacted or is not there yet. */
+  termAt(index: number): number | undefined {
+    return this.raft.log.term(index);
+  }
+
   status(): RaftStatus {
     return statusOf(this.raft);
   }

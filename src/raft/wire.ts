@@ -74,6 +74,11 @@ function entryOf(entry: eraftpb.Entry): Entry {
   };
 }
 
+/** Returns the entry that `bytes` encode; undefined if they do not parse. Bytes are views. */
+export function decodeEntry(bytes: Uint8Array): Entry | undefined {
+  return decoded(() => entryOf(eraftpb.Entry.decode(bytes)));
+}
+
 /** Returns the members as a wire object. */
 export function confStateToWire(state: ConfState): eraftpb.IConfState {
   return {

@@ -30,11 +30,6 @@ export { bindSnapshotMetrics } from "./snapshot/metrics.js";
 export { NodeSnapFiles } from "./snapshot/node_files.js";
 export { gapsBetween, type KeySpan } from "./snapshot/range_jobs.js";
 export type * from "./snapshot/types.js";
-export {
-  type BootstrapStep,
-  openStore,
-  Store,
-  type StoreDeps,
-  type StoreOptions,
-} from "./store.js";
+export { type BootstrapStep, type OpenDeps, openStore } from "./start.js";
+export { Store, type StoreDeps, type StoreOptions, type TransportHooks } from "./store.js";
 export type * from "./transport.js";

@@ -195,10 +195,7 @@ export function encodeRaftLocalState(state: RaftLocalState): Uint8Array {
   }).finish();
 }
 
-/** Returns the raft state of a region, or undefined when it was never written. */
-export function readRaftLocalState(reader: Reader, regionId: bigint): RaftLocalState | undefined {
-  const bytes = reader.get("raft", raftStateKey(regionId));
-  if (bytes === undefined) return undefined;
+export function decodeRaftLocalState(bytes: Uint8Array): RaftLocalState {
   return decoded("raft state", () => {
     const { hardState, lastIndex } = raft_serverpb.RaftLocalState.decode(bytes);
     return {
@@ -208,6 +205,12 @@ export function readRaftLocalState(reader: Reader, regionId: bigint): RaftLocalS
       lastIndex: safeNumber(lastIndex),
     };
   });
+}
+
+/** Returns the raft state of a region, or undefined when it was never written. */
+export function readRaftLocalState(reader: Reader, regionId: bigint): RaftLocalState | undefined {
+  const bytes = reader.get("raft", raftStateKey(regionId));
+  return bytes === undefined ? undefined : decodeRaftLocalState(bytes);
 }
 
 /** Returns the initial apply state of a peer without log: everything up to 5 is truncated. */

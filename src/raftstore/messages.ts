@@ -21,8 +21,8 @@ export type PeerMsg =
   | { readonly kind: "order"; readonly order: RegionOrder }
   /** One raft-base-tick-interval has passed. */
   | { readonly kind: "tick" }
-  /** The writes of Readies up to `ready` are durable. */
-  | { readonly kind: "persisted"; readonly ready: number }
+  /** The writes of Readies up to `ready` of the peer with this `life` are durable. */
+  | { readonly kind: "persisted"; readonly life: number; readonly ready: number }
   | { readonly kind: "applyRes"; readonly result: ApplyRes }
   | { readonly kind: "unreachable"; readonly toPeerId: number }
   | { readonly kind: "snapshotSent"; readonly toPeerId: number; readonly failed: boolean }
@@ -51,8 +51,7 @@ export interface SplitCheckResult {
 export type StoreMsg =
   /** For a region without a mailbox here. */
   | { readonly kind: "raftMessage"; readonly message: RaftMessage }
-  | { readonly kind: "storeUnreachable"; readonly storeId: number }
-  | { readonly kind: "tick" };
+  | { readonly kind: "storeUnreachable"; readonly storeId: number };
 
 /** A command that waits for its entry. Invariant: ascending by index. */
 export interface Proposal {

@@ -23,7 +23,7 @@ export function regionMeta(engine: Engine, peer: Peer): Record<string, unknown> 
         commit: Number(raft?.commit ?? 0n),
       },
       soft_state: {
-        leader_id: Number(peer.leader.id),
+        leader_id: Number(peer.leader?.id ?? 0n),
         raft_state: peer.isLeader ? "Leader" : "Follower",
       },
       applied,

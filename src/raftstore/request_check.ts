@@ -27,7 +27,8 @@ export interface RequestHeader {
   readonly term: bigint;
 }
 
-function notLeader({ region, leader }: PeerView): RegionError {
+/** Returns the refusal of a peer that does not lead; names the leader, if it knows one. */
+export function notLeader({ region, leader }: PeerView): RegionError {
   const hint = leader === undefined ? "None" : `Some(id: ${leader.id} store_id: ${leader.storeId})`;
   const message = `peer is not leader for region ${region.id}, leader may ${hint}`;
   const base = { kind: "notLeader", message, regionId: region.id } as const;
@@ -37,6 +38,40 @@ function notLeader({ region, leader }: PeerView): RegionError {
 /** Who may serve: the leader alone, or any replica (replica read, stale read, read index). */
 export type ServedBy = "leader" | "replica";
 
+function storeNotMatch(requestStoreId: bigint, actualStoreId: bigint): RegionError {
+  const message = `to store id ${requestStoreId}, mine ${actualStoreId}`;
+  return { kind: "storeNotMatch", message, requestStoreId, actualStoreId };
+}
+
+/**
+ * The checks before term and epoch: store, peer, leader, and that there is data. Returns the first
+ * refusal.
+ */
+export function checkPeer(
+  header: RequestHeader,
+  storeId: bigint,
+  peer: PeerView,
+  by: ServedBy,
+): RegionError | undefined {
+  if (header.storeId !== storeId) return storeNotMatch(header.storeId, storeId);
+  if (header.peerId !== peer.peerId) {
+    return {
+      kind: "mismatchPeerId",
+      message: `mismatch peer id ${header.peerId} != ${peer.peerId}`,
+      requestPeerId: header.peerId,
+      storePeerId: peer.peerId,
+    };
+  }
+  if (by === "leader" && !peer.isLeader) return notLeader(peer);
+  if (peer.region.peers.length > 0) return undefined;
+  const regionId = peer.region.id;
+  return {
+    kind: "regionNotInitialized",
+    message: `region ${regionId} is not initialized`,
+    regionId,
+  };
+}
+
 /** Returns the peer that serves the request, or the first region error in TiKV's order. */
 export function checkRequest<P extends PeerView>(
   header: RequestHeader,
@@ -44,14 +79,7 @@ export function checkRequest<P extends PeerView>(
   find: (regionId: bigint) => P | undefined,
   by: ServedBy = "leader",
 ): Result<P, RegionError> {
-  if (header.storeId !== storeId) {
-    return err({
-      kind: "storeNotMatch",
-      message: `to store id ${header.storeId}, mine ${storeId}`,
-      requestStoreId: header.storeId,
-      actualStoreId: storeId,
-    });
-  }
+  if (header.storeId !== storeId) return err(storeNotMatch(header.storeId, storeId));
   const peer = find(header.regionId);
   if (peer === undefined) {
     return err({
@@ -60,15 +88,8 @@ export function checkRequest<P extends PeerView>(
       regionId: header.regionId,
     });
   }
-  if (header.peerId !== peer.peerId) {
-    return err({
-      kind: "mismatchPeerId",
-      message: `mismatch peer id ${header.peerId} != ${peer.peerId}`,
-      requestPeerId: header.peerId,
-      storePeerId: peer.peerId,
-    });
-  }
-  if (by === "leader" && !peer.isLeader) return err(notLeader(peer));
+  const problem = checkPeer(header, storeId, peer, by);
+  if (problem !== undefined) return err(problem);
   // One term behind may still be the same leader; two behind, leadership has moved away and back.
   if (header.term !== 0n && peer.term > header.term + 1n) {
     return err({ kind: "staleCommand", message: "stale command" });

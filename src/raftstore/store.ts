@@ -1,70 +1,96 @@
 /**
- * A store: its identity, the peers it holds, and its dialogue with PD. Opening it runs the first
- * start (bootstrap.ts) as far as it is not done yet. Until the Raft store lands, a peer leads its
- * region alone; what asks a peer for its state (request_check.ts) does not know that.
- * Not here: data (storage/).
- * Source: tikv src/server/raft_server.rs.
+ * A store: the peers it holds, on the raft batch system; their delegates, on the apply batch
+ * system; its beat, its snapshots and its dialogue with PD. It runs no round by itself: the runner
+ * and the callbacks of its ports do. Not here: opening it (start.ts), data (storage/).
+ * Source: tikv src/server/raft_server.rs, raftstore/store/fsm/store.rs.
  */
 import {
   assert,
   type Clock,
-  err,
+  compareBytes,
+  idToNumber,
   type Logger,
   type MetricsRegistry,
-  ok,
-  type Result,
+  type Prng,
   type TikvError,
+  type Timers,
 } from "../base/index.js";
-import { dataRange, REGION_META_MAX_KEY, REGION_META_MIN_KEY } from "../codec/index.js";
-import type { CfName, Engine } from "../engine/index.js";
 import {
-  bootstrapStore,
-  checkApiVersion,
-  checkStore,
-  clearPrepareBootstrapCluster,
-  clearPrepareBootstrapKey,
-  prepareBootstrapCluster,
-} from "./bootstrap.js";
+  BatchMetrics,
+  BatchSystem,
+  type HandleResult,
+  immediateRunner,
+  KEEP_PROCESSING,
+  type PollHandler,
+  type RouteResult,
+  type Runner,
+  type Slot,
+  stopAt,
+} from "../batch/index.js";
+import type { Kernels } from "../kernel/index.js";
+import { ApplyMetrics, bindApplyMetrics } from "./apply/metrics.js";
 import { DiskMonitor, type StatFs } from "./disk.js";
-import {
-  decodeRegionLocalState,
-  PEER_STATE,
-  RAFT_INIT_LOG_TERM,
-  readPreparedRegion,
-  readRaftLocalState,
-  type StoreIdent,
-} from "./local_state.js";
+import type { EnginePort } from "./engine_port.js";
+import { ApplySystem } from "./fsm/apply.js";
+import { handlePeer, PeerFsm } from "./fsm/peer.js";
+import { handleStore, type StoreActions, StoreFsm } from "./fsm/store.js";
+import type { StoreIdent } from "./local_state.js";
+import type { PeerMsg, StoreMsg } from "./messages.js";
 import { bindRaftstoreMetrics, RaftstoreMetrics } from "./metrics.js";
 import type { RaftstoreOptions } from "./options.js";
-import type { PdPort, StoreInfo } from "./pd_port.js";
+import type { PdPort, SchedulePort, StoreInfo } from "./pd_port.js";
 import { Peer } from "./peer.js";
-import { equalRegions, initialRegion, type RegionError, type RegionInfo } from "./region.js";
-import { checkRequest, type PeerView, type RequestHeader } from "./request_check.js";
-import { PdRetry, pdError } from "./retry.js";
-import { PdWorker } from "./workers/pd.js";
+import { answerAll, answerMessage, CLOSING, regionNotFound } from "./peer_answer.js";
+import type { PeerContext, PeerStore } from "./peer_context.js";
+import { uninitializedRegion } from "./peer_create.js";
+import { finishDestroy } from "./peer_destroy.js";
+import { PeerStorage } from "./peer_storage.js";
+import type { RaftMessage } from "./raft_message.js";
+import { bindRaftMetrics, RaftMetrics } from "./raft_metrics.js";
+import type { RegionRouter } from "./read_delegate.js";
+import type { PeerInfo, RegionError, RegionInfo } from "./region.js";
+import { RaftRouter } from "./router.js";
+import type { SnapFiles } from "./snapshot/files.js";
+import { RegionSnapshots } from "./snapshot/manager.js";
+import { bindSnapshotMetrics } from "./snapshot/metrics.js";
+import { gapsBetween, type KeySpan, spansOverlap } from "./snapshot/range_jobs.js";
+import type { SnapshotManager, SnapshotTask } from "./snapshot/types.js";
+import { isAlone, loadRegions } from "./store_loader.js";
+import { StoreMeta } from "./store_meta.js";
+import { StorePd } from "./store_pd.js";
+import { storeGauges } from "./store_stats.js";
+import { Ticker } from "./ticker.js";
+import type { RaftEvents, Transport } from "./transport.js";
+import { RaftLogGc } from "./workers/raftlog_gc.js";
+import { RoundWriter } from "./write_task.js";
 
 export interface StoreDeps {
-  readonly engine: Engine;
-  readonly pd: PdPort;
+  readonly port: EnginePort;
+  readonly pd: PdPort & SchedulePort;
   readonly clock: Clock;
+  readonly timers: Timers;
+  /** Runs poll rounds. Default: between turns of the event loop. */
+  readonly runner?: Runner | undefined;
+  /** Of this thread. */
+  readonly kernels: Kernels;
+  readonly prng: Prng;
+  readonly snapFiles: SnapFiles;
+  /** Makes the way to other stores; it may not call back before it returns. */
+  readonly transport: (store: TransportHooks) => Transport;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   readonly statFs: StatFs;
-  /** Ends the waits of the start when aborted. */
-  readonly signal: AbortSignal;
-  /** PD has removed this store: the process must end with the error's words. */
+  /** The store cannot go on: PD has removed it, or its disk is damaged. */
   readonly onFatal: (error: TikvError) => void;
-  /** Called after each durable step of the first start; tests stop there. */
-  readonly onStep?: (step: BootstrapStep) => void;
 }
 
-export type BootstrapStep =
-  | "store id allocated"
-  | "store ident written"
-  | "region prepared"
-  | "cluster bootstrapped"
-  | "bootstrap finished"
-  | "store registered";
+/** What a transport gets of its store. */
+export interface TransportHooks {
+  readonly storeId: bigint;
+  readonly clusterId: bigint;
+  readonly events: RaftEvents;
+  readonly snapshots: SnapshotManager;
+}
 
 export interface StoreOptions extends RaftstoreOptions {
   /** kvrpcpb.APIVersion of the data. */
@@ -73,147 +99,97 @@ export interface StoreOptions extends RaftstoreOptions {
   readonly reserveSpaceBytes: number;
 }
 
-const DATA_CFS: readonly CfName[] = ["default", "lock", "write"];
-
-/**
- * Opens the store on an engine and registers it in PD; waits as long as PD is absent.
- * Throws TikvError RUTILE:Store:* when it may not join, and the signal's reason when stopped.
- */
-export async function openStore(options: StoreOptions, deps: StoreDeps): Promise<Store> {
-  const retry = new PdRetry({
-    clock: deps.clock,
-    logger: deps.logger,
-    signal: deps.signal,
-    retryIntervalMs: options.pdRetryIntervalMs,
-    logIntervalMs: options.pdRetryLogIntervalMs,
-  });
-  const starter = new Starter(options, deps, retry);
-  const ident = await starter.openIdent();
-  const info = storeInfo(options, deps.clock, ident.storeId);
-  await starter.bootstrapCluster(info);
-  await retry.must("put store", () => deps.pd.putStore(info));
-  deps.onStep?.("store registered");
-  deps.logger.info("store is registered in pd", {
-    store_id: ident.storeId.toString(),
-    address: info.address,
-  });
-  return new Store(options, deps, ident, info);
-}
-
-function storeInfo(options: StoreOptions, clock: Clock, id: bigint): StoreInfo {
-  const { address, statusAddress, version, gitHash, deployPath, labels } = options;
-  const startTimestamp = Math.floor(clock.nowMs() / 1000);
-  return { id, address, statusAddress, version, gitHash, deployPath, labels, startTimestamp };
-}
-
-/** The steps before a store exists. */
-class Starter {
+/** One lane's rounds of the raft batch system. */
+class RaftPoller implements PollHandler<PeerFsm, PeerMsg, StoreFsm, StoreMsg> {
   constructor(
-    private readonly options: StoreOptions,
-    private readonly deps: StoreDeps,
-    private readonly retry: PdRetry,
+    private readonly ctx: PeerContext,
+    private readonly actions: StoreActions,
+    private readonly assertOwned: (fsm: PeerFsm) => void,
   ) {}
 
-  async openIdent(): Promise<StoreIdent> {
-    const { engine, pd } = this.deps;
-    const clusterId = await this.retry.must("get members", () => pd.clusterId());
-    const found = checkStore(engine, clusterId);
-    if (found !== undefined) return checkApiVersion(engine, found, this.options.apiVersion);
-    const storeId = await this.allocId();
-    this.deps.onStep?.("store id allocated");
-    const ident = { clusterId, storeId, apiVersion: this.options.apiVersion };
-    await bootstrapStore(engine, ident);
-    this.deps.onStep?.("store ident written");
-    return ident;
+  begin(): void {}
+
+  handleControl(slot: Slot<StoreFsm, StoreMsg>): HandleResult {
+    handleStore(slot, this.ctx, this.actions);
+    return slot.pending === 0 ? stopAt(0) : KEEP_PROCESSING;
   }
 
-  private allocId(): Promise<bigint> {
-    return this.retry.must("alloc id", () => this.deps.pd.allocId());
+  handleNormal(slot: Slot<PeerFsm, PeerMsg>): HandleResult {
+    this.assertOwned(slot.fsm);
+    handlePeer(slot, this.ctx);
+    return slot.pending === 0 ? stopAt(0) : KEEP_PROCESSING;
   }
 
-  /** Makes the first region of the cluster, unless another store has made it. */
-  async bootstrapCluster(info: StoreInfo): Promise<void> {
-    const { engine, pd } = this.deps;
-    let region = readPreparedRegion(engine);
-    if (region === undefined) {
-      if (await this.retry.must("is bootstrapped", () => pd.isBootstrapped())) return;
-      region = initialRegion(info.id, await this.allocId(), await this.allocId());
-      await prepareBootstrapCluster(engine, region);
-      this.deps.onStep?.("region prepared");
-    }
-    await this.offerRegion(info, region);
-    this.deps.onStep?.("bootstrap finished");
+  lightEnd(): void {
+    this.ctx.transport.flush();
   }
 
-  /** Offers the prepared region to PD, then keeps it or clears it. */
-  private async offerRegion(info: StoreInfo, region: RegionInfo): Promise<void> {
-    const { engine, pd, logger } = this.deps;
-    const reply = await this.retry.ask("bootstrap", () => pd.bootstrap(info, region));
-    if (reply.ok) {
-      this.deps.onStep?.("cluster bootstrapped");
-      logger.info("cluster is bootstrapped", { region_id: region.id.toString() });
-      return clearPrepareBootstrapKey(engine);
-    }
-    if (reply.error.kind !== "alreadyBootstrapped") throw pdError(reply.error);
-    const first = await this.firstRegion();
-    // Equal: an earlier attempt of this store got through, and it crashed before it knew.
-    if (equalRegions(first, region)) return clearPrepareBootstrapKey(engine);
-    logger.info("cluster is already bootstrapped", { region_id: first.id.toString() });
-    return clearPrepareBootstrapCluster(engine, region.id);
+  end(): void {
+    this.ctx.writer.submit();
   }
 
-  /** The region of the empty key; a bootstrapped cluster has one, PD may still be loading it. */
-  private async firstRegion(): Promise<RegionInfo> {
-    const empty = new Uint8Array(0);
-    for (;;) {
-      const region = await this.retry.must("get region", () => this.deps.pd.getRegion(empty));
-      if (region !== undefined) return region;
-      await this.retry.pause("get region", "pd has no region for the empty key");
-    }
-  }
+  pause(): void {}
 }
 
-/** An open store. */
-export class Store {
+type RaftSystem = BatchSystem<number, PeerFsm, PeerMsg, StoreFsm, StoreMsg>;
+
+export class Store implements RegionRouter {
   readonly counters = new RaftstoreMetrics();
   readonly disk: DiskMonitor;
-  private readonly peersByRegion = new Map<bigint, Peer>();
-  /** Invariant: the values of `peersByRegion`, ordered by region id. */
-  private sorted: readonly Peer[] = [];
-  private readonly worker: PdWorker;
-  private readonly startSeconds: number;
+  readonly router: RaftRouter;
+  readonly snapshots: RegionSnapshots;
+  readonly meta = new StoreMeta();
+  private readonly raft: RaftSystem;
+  private readonly apply: ApplySystem;
+  private readonly ctx: PeerContext;
+  private readonly pd: StorePd;
+  private readonly fsms = new Map<number, PeerFsm>();
+  private readonly ticker: Ticker;
+  /** Initialised peers ordered by region id; undefined after a change. */
+  private sorted: readonly Peer[] | undefined;
+  private lives = 0;
+  private state: "new" | "running" | "stopped" = "new";
+  /** Regions that the start waits for, and whom it tells. */
+  private readonly awaited = new Set<number>();
+  private onServing: (() => void) | undefined;
 
   constructor(
     private readonly options: StoreOptions,
     private readonly deps: StoreDeps,
     private readonly ident: StoreIdent,
-    private readonly info: StoreInfo,
+    info: StoreInfo,
   ) {
-    const { engine, clock, statFs } = deps;
-    this.startSeconds = info.startTimestamp;
+    const { clock, metrics, port, statFs, timers } = deps;
+    const { replication, capacityBytes } = options;
+    const raftMetrics = new RaftMetrics();
+    const applyMetrics = new ApplyMetrics();
     this.disk = new DiskMonitor(
       { dataDir: options.dataDir, reserveBytes: options.reserveSpaceBytes },
       { clock, statFs },
     );
-    this.loadPeers(engine);
-    this.worker = new PdWorker(
-      {
-        storeIntervalMs: options.pdStoreHeartbeatTickIntervalMs,
-        regionIntervalMs: options.pdHeartbeatTickIntervalMs,
-        logIntervalMs: options.pdRetryLogIntervalMs,
-      },
-      {
-        pd: deps.pd,
-        clock,
-        logger: deps.logger,
-        metrics: this.counters,
-        storeStats: (interval) => this.storeStats(interval),
-        regionReports: (interval) => this.regionReports(interval),
-        register: () => this.register(),
-        onRefused: deps.onFatal,
-      },
+    this.router = new RaftRouter(raftMetrics);
+    this.snapshots = this.newSnapshots();
+    this.apply = this.newApplySystem(applyMetrics);
+    this.ctx = this.newContext(raftMetrics);
+    this.raft = this.newRaftSystem();
+    this.router.attach(this.raft.router);
+    const stats = { engine: port.engine, disk: this.disk, capacityBytes };
+    this.pd = new StorePd(options, deps, {
+      info,
+      stats,
+      counters: this.counters,
+      peers: () => this.allPeers(),
+      peer: (regionId) => this.fsms.get(regionId)?.peer,
+      notify: (regionId, message) => this.router.notify(regionId, message),
+      snapshotStats: () => this.snapshots.stats(),
+    });
+    this.ticker = new Ticker(replication.raftBaseTickIntervalMs, { clock, timers }, () =>
+      this.tick(),
     );
-    bindRaftstoreMetrics(deps.metrics, this.counters, () => this.gauges());
+    bindRaftstoreMetrics(metrics, this.counters, () => storeGauges(stats, this.allPeers()));
+    bindRaftMetrics(metrics, raftMetrics, this.ctx.writer.counters);
+    bindApplyMetrics(metrics, applyMetrics);
+    bindSnapshotMetrics(metrics, this.snapshots.metrics, () => this.snapshots.stats());
   }
 
   get storeId(): bigint {
@@ -224,146 +200,315 @@ export class Store {
     return this.ident.clusterId;
   }
 
+  /**
+   * Loads the peers from disk and sets them going. `onServing` is called once those that are the
+   * only voters of their regions lead and serve, at once if there is none.
+   */
+  start(onServing: () => void = () => {}): void {
+    assert(this.state === "new", "a store starts once");
+    this.state = "running";
+    this.onServing = onServing;
+    this.loadPeers();
+    this.ticker.start();
+    this.checkServing();
+  }
+
   /** Starts the heartbeats; call when requests are served, for PD then sends clients here. */
-  start(): void {
-    this.worker.start();
+  startHeartbeats(): void {
+    this.pd.start();
   }
 
-  /** Ends the heartbeats; resolves when none is under way. */
-  stop(): Promise<void> {
-    return this.worker.stop();
+  /** Ends the heartbeats, then the peers: everything that waits is answered. */
+  async stop(): Promise<void> {
+    await this.pd.stop();
+    this.shutdown();
   }
 
-  /** Returns all peers, ordered by region id; another array once a peer has changed. */
-  peers(): readonly Peer[] {
+  /** Ends the peers; everything that waits is answered. Nothing is sent or written any more. */
+  shutdown(): void {
+    if (this.state === "stopped") return;
+    this.state = "stopped";
+    this.ticker.stop();
+    this.raft.shutdown();
+    this.apply.shutdown();
+    this.snapshots.close();
+  }
+
+  /** Whether a poll round would find something to do; for simulators and tests. */
+  get hasWork(): boolean {
+    return this.raft.hasWork;
+  }
+
+  delegates(): readonly Peer[] {
+    this.sorted ??= [...this.allPeers()]
+      .filter((peer) => peer.storage.isInitialized && peer.isActive)
+      .sort((a, b) => a.regionId - b.regionId);
     return this.sorted;
   }
 
-  peer(regionId: bigint): Peer | undefined {
-    return this.peersByRegion.get(regionId);
+  delegate(regionId: bigint): Peer | undefined {
+    const peer = this.fsms.get(Number(regionId))?.peer;
+    return peer?.isActive ? peer : undefined;
   }
 
-  /** Returns the peer that may serve a request, or the region error; see request_check.ts. */
-  check(header: RequestHeader): Result<Peer, RegionError> {
-    const found = checkRequest(header, this.storeId, (id): PeerView | undefined =>
-      this.peersByRegion.get(id),
-    );
-    if (found.ok) return ok(this.peersByRegion.get(header.regionId) as Peer);
-    this.counters.onRefused(found.error);
-    return err(found.error);
+  send(regionId: number, message: PeerMsg): RouteResult {
+    return this.router.send(regionId, message);
   }
 
-  private loadPeers(engine: Engine): void {
-    const snapshot = engine.snapshot();
-    const iter = snapshot.iterate("raft", {
-      lower: REGION_META_MIN_KEY,
-      upper: REGION_META_MAX_KEY,
+  onRefused(error: RegionError): void {
+    this.counters.onRefused(error);
+  }
+
+  private *allPeers(): Iterable<Peer> {
+    for (const { peer } of this.fsms.values()) yield peer;
+  }
+
+  private newSnapshots(): RegionSnapshots {
+    const { clock, logger, onFatal, port, snapFiles: files, timers } = this.deps;
+    return new RegionSnapshots(this.options.replication, {
+      port,
+      files,
+      clock,
+      timers,
+      logger,
+      onFatal,
+      ownerOf: (span, except) => this.meta.overlapping(span, except)[0],
     });
-    for (let more = iter.seekToFirst(); more; more = iter.next()) {
-      const { state, region } = decodeRegionLocalState(iter.value());
-      if (state === PEER_STATE.Tombstone) continue;
-      const own = region.peers.find((peer) => peer.storeId === this.storeId);
-      assert(own !== undefined, "a region on this store has a peer on this store");
-      const term = readRaftLocalState(snapshot, region.id)?.term ?? RAFT_INIT_LOG_TERM;
-      this.peersByRegion.set(region.id, new Peer(region, own, BigInt(term)));
-    }
-    iter.close();
-    snapshot.close();
-    // The keys are big-endian ids, so they came in order.
-    this.sorted = [...this.peersByRegion.values()];
   }
 
-  private async register(): Promise<void> {
-    const reply = await this.deps.pd.putStore(this.info);
-    if (!reply.ok && reply.error.kind !== "unavailable") this.deps.onFatal(pdError(reply.error));
+  private newApplySystem(applyMetrics: ApplyMetrics): ApplySystem {
+    const { clock, metrics, port, runner = immediateRunner } = this.deps;
+    const { applyBatch: batch, applyYieldWriteSizeBytes } = this.options.replication;
+    return new ApplySystem(
+      { batch, yieldWriteSizeBytes: applyYieldWriteSizeBytes },
+      {
+        storeId: this.storeId,
+        port,
+        creates: this.meta.creates,
+        snapshots: this.snapshots,
+        notify: (regionId, message) => this.router.notify(regionId, message),
+        clock,
+        runner,
+        metrics: applyMetrics,
+        batchMetrics: new BatchMetrics("apply", metrics),
+      },
+    );
   }
 
-  private space(): { capacity: number; available: number; used: number } {
-    const { capacity, available } = this.disk.current();
-    const limit = this.options.capacityBytes;
-    const used = this.deps.engine.stats().sizeBytes;
-    if (limit === 0 || limit >= capacity) return { capacity, available, used };
-    return { capacity: limit, available: Math.max(0, Math.min(available, limit - used)), used };
-  }
-
-  private gauges(): {
-    regionCount: number;
-    leaderCount: number;
-    capacity: number;
-    available: number;
-    used: number;
-  } {
-    const peers = this.peers();
-    const leaderCount = peers.filter((peer) => peer.isLeader).length;
-    return { regionCount: peers.length, leaderCount, ...this.space() };
-  }
-
-  private storeStats(interval: {
-    start: number;
-    end: number;
-  }): Parameters<PdPort["storeHeartbeat"]>[0] {
-    const { capacity, available, used } = this.space();
-    const flow = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
-    for (const peer of this.peersByRegion.values()) {
-      const part = peer.storeFlow.take();
-      flow.bytesWritten += part.bytesWritten;
-      flow.keysWritten += part.keysWritten;
-      flow.bytesRead += part.bytesRead;
-      flow.keysRead += part.keysRead;
-    }
+  private newContext(metrics: RaftMetrics): PeerContext {
+    const { clock, kernels, logger, port, prng, timers, transport } = this.deps;
     return {
       storeId: this.storeId,
-      capacity,
-      available,
-      usedSize: used,
-      regionCount: this.peersByRegion.size,
-      startTime: this.startSeconds,
-      isBusy: false,
-      ...flow,
-      interval,
+      options: this.options.replication,
+      port,
+      clock,
+      logger,
+      prng,
+      writer: new RoundWriter({
+        port,
+        kernels,
+        notify: (regionId, message) => this.router.notify(regionId, message),
+        resume: (regionId) => this.router.resume(regionId),
+      }),
+      transport: transport({
+        storeId: this.storeId,
+        clusterId: this.clusterId,
+        events: this.router,
+        snapshots: this.snapshots,
+      }),
+      snapshots: this.snapshots,
+      meta: this.meta,
+      metrics,
+      logGc: new RaftLogGc(port, timers),
+      store: this.peerStore(),
+      diskRefuses: (frees) => this.disk.refuses(frees),
     };
   }
 
-  private regionReports(interval: {
-    start: number;
-    end: number;
-  }): Parameters<PdPort["regionHeartbeat"]>[0][] {
-    return this.peers()
-      .filter((peer) => peer.isLeader)
-      .map((peer) => ({
-        region: peer.region,
-        leaderPeerId: peer.peerId,
-        term: peer.term,
-        ...peer.regionFlow.take(),
-        ...approximate(this.deps.engine, peer.region),
-        interval,
-      }));
+  private peerStore(): PeerStore {
+    return {
+      notify: (regionId, message) => this.router.notify(regionId, message),
+      toApply: (regionId, message) => this.apply.send(regionId, message),
+      redeliver: (message) => this.router.onRaftMessage(message),
+      createSplitPeer: (region, campaign) => this.createSplitPeer(region, campaign),
+      closePeer: (regionId) => this.closePeer(regionId),
+      onViewChanged: () => {
+        this.sorted = undefined;
+        if (this.awaited.size > 0) this.checkServing();
+      },
+      onRegionChanged: (peer) => this.pd.regionChanged(peer),
+      onSplit: (_peer, regions) => this.pd.onSplit(regions),
+      askSplit: (peer, wish) => this.pd.askSplit(peer, wish),
+      halve: (peer, wish) => this.pd.halve(peer, wish),
+      checkSplit: (peer) => this.pd.checkSplit(peer),
+      validate: (peer) => this.pd.validate(peer),
+    };
+  }
+
+  private newRaftSystem(): RaftSystem {
+    const { clock, metrics, runner = immediateRunner } = this.deps;
+    const actions: StoreActions = {
+      toPeer: (message) => {
+        if (!this.fsms.has(message.regionId)) return false;
+        this.router.onRaftMessage(message);
+        return true;
+      },
+      createByMessage: (message) => this.createByMessage(message),
+      onStoreUnreachable: (storeId) => this.onStoreUnreachable(storeId),
+    };
+    const assertOwned = (fsm: PeerFsm): void => this.raft.assertOwned(fsm);
+    return new BatchSystem(this.options.replication.storeBatch, {
+      control: new StoreFsm(),
+      normal: new RaftPoller(this.ctx, actions, assertOwned),
+      low: new RaftPoller(this.ctx, actions, assertOwned),
+      drops: {
+        onDrop: (fsm, undelivered) => this.onDrop(fsm, undelivered),
+        onDropControl: () => {},
+      },
+      clock,
+      runner,
+      metrics: new BatchMetrics("store", metrics),
+    });
+  }
+
+  private onDrop({ peer }: PeerFsm, undelivered: readonly PeerMsg[]): void {
+    const error = this.state === "stopped" ? CLOSING : regionNotFound(peer.regionId);
+    answerAll(peer, error);
+    for (const message of undelivered) answerMessage(message, error);
+  }
+
+  private loadPeers(): void {
+    const { normal, applying, unfinished } = loadRegions(this.deps.port.engine);
+    for (const region of [...normal, ...applying]) {
+      this.meta.setSpans(idToNumber(region.id), [region]);
+    }
+    for (const region of normal) {
+      const storage = this.newStorage(region, false);
+      const peer = this.register(storage, region, !isAlone(storage, this.ownPeer(region).id));
+      if (peer.rawNode.isSingleVoter) this.awaited.add(peer.regionId);
+      this.router.notify(peer.regionId, { kind: "start", campaign: false });
+    }
+    this.resumeSnapshots(applying);
+    for (const region of unfinished) this.resumeDestroy(region, [...normal, ...applying]);
+  }
+
+  /** Puts the data of snapshots in place that a crash left half done; their peers come then. */
+  private resumeSnapshots(regions: readonly RegionInfo[]): void {
+    const tasks = regions.map((region) => {
+      const storage = this.newStorage(region, true);
+      const { truncatedIndex: index, truncatedTerm: term } = storage.applyState;
+      return { storage, region, key: { regionId: idToNumber(region.id), term, index } };
+    });
+    this.snapshots.retain(tasks.map(({ key }) => key));
+    for (const { key, region, storage } of tasks) {
+      this.snapshots.apply({ key, region, replaced: [] }, () => {
+        this.snapshots.release(key);
+        if (this.state === "stopped") return;
+        this.register(storage, region, true);
+        this.router.notify(key.regionId, { kind: "start", campaign: false });
+      });
+    }
+  }
+
+  /** Deletes what is left of a region that was destroyed, as far as nobody else has its keys. */
+  private resumeDestroy(region: RegionInfo, alive: readonly RegionInfo[]): void {
+    const regionId = idToNumber(region.id);
+    this.meta.cleaning.add(regionId);
+    const spans = gapsBetween(alive).flatMap((gap) => intersect(gap, region));
+    finishDestroy(this.ctx, region.id, spans, () => this.meta.cleaning.delete(regionId));
+  }
+
+  private ownPeer(region: RegionInfo): PeerInfo {
+    const own = region.peers.find((peer) => peer.storeId === this.storeId);
+    assert(own !== undefined, "a region on this store has a peer on this store");
+    return own;
+  }
+
+  private newStorage(region: RegionInfo, applying: boolean): PeerStorage {
+    const request = (task: SnapshotTask): void => {
+      this.apply.send(task.regionId, { kind: "snapshot", task });
+    };
+    return new PeerStorage(region, this.deps.port.engine, request, applying);
+  }
+
+  /** Makes the peer of a region and gives it a mailbox. */
+  private register(
+    storage: PeerStorage,
+    region: RegionInfo,
+    restarted: boolean,
+    self: PeerInfo = this.ownPeer(region),
+  ): Peer {
+    const life = ++this.lives;
+    const peer = new Peer(storage, self, this.ctx, { life, restarted });
+    const fsm = new PeerFsm(peer);
+    this.raft.router.register(peer.regionId, fsm);
+    this.fsms.set(peer.regionId, fsm);
+    this.sorted = undefined;
+    return peer;
+  }
+
+  /** A split that is applied made a region: its peer replaces one that knew nothing. */
+  private createSplitPeer(region: RegionInfo, campaign: boolean): void {
+    const regionId = idToNumber(region.id);
+    const before = this.fsms.get(regionId)?.peer;
+    assert(before?.storage.isInitialized !== true, "a split makes regions that are new here");
+    const self = this.ownPeer(region);
+    this.meta.setSpans(regionId, [region]);
+    this.register(this.newStorage(region, false), region, before !== undefined);
+    this.meta.creates.releaseSplit(regionId, idToNumber(self.id));
+    this.router.notify(regionId, { kind: "start", campaign });
+    const vote = this.meta.takeVote(regionId);
+    if (vote !== undefined) this.router.notify(regionId, { kind: "raftMessage", message: vote });
+  }
+
+  private createByMessage(message: RaftMessage): void {
+    const { regionId, toPeer } = message;
+    const region = uninitializedRegion(regionId);
+    const self = { id: BigInt(toPeer.id), storeId: BigInt(toPeer.storeId), role: toPeer.role };
+    const storage = this.newStorage(region, false);
+    this.register(storage, region, storage.raftState.term > 0, self);
+    this.router.notify(regionId, { kind: "raftMessage", message });
+  }
+
+  private closePeer(regionId: number): void {
+    this.fsms.delete(regionId);
+    this.raft.router.close(regionId);
+    this.sorted = undefined;
+  }
+
+  private onStoreUnreachable(storeId: number): void {
+    for (const peer of this.allPeers()) {
+      const other = peer.region.peers.find((one) => Number(one.storeId) === storeId);
+      if (other === undefined || !peer.isLeader) continue;
+      this.router.onUnreachable(peer.regionId, Number(other.id));
+    }
+  }
+
+  /** One raft-base-tick-interval has passed: a peer whose last tick still waits gets none. */
+  private tick(): void {
+    for (const { peer } of this.fsms.values()) {
+      if (peer.tickPending) continue;
+      peer.tickPending = true;
+      this.router.notify(peer.regionId, { kind: "tick" });
+    }
+  }
+
+  private checkServing(): void {
+    for (const regionId of this.awaited) {
+      const peer = this.fsms.get(regionId)?.peer;
+      if (peer === undefined || peer.hasServed) this.awaited.delete(regionId);
+    }
+    if (this.awaited.size > 0) return;
+    this.onServing?.();
+    this.onServing = undefined;
   }
 }
 
-const SAMPLE_KEYS = 256;
-
-/** Approximate bytes and keys of a region: the size by the engine, keys by a sample's mean size. */
-function approximate(
-  engine: Engine,
-  region: RegionInfo,
-): { approximateSize: number; approximateKeys: number } {
-  const { start, end } = dataRange(region.startKey, region.endKey);
-  let approximateSize = 0;
-  for (const cf of DATA_CFS) approximateSize += engine.approximateSize(cf, { start, end });
-  const snapshot = engine.snapshot();
-  const iter = snapshot.iterate("default", { lower: start, upper: end, fillCache: false });
-  iter.seekToFirst();
-  const sample = iter.take(SAMPLE_KEYS, Number.MAX_SAFE_INTEGER);
-  const ended = !iter.valid;
-  iter.close();
-  snapshot.close();
-  const count = sample.keys.length;
-  if (ended) return { approximateSize, approximateKeys: count };
-  let bytes = 0;
-  for (let i = 0; i < count; i++) {
-    bytes += (sample.keys[i] as Uint8Array).length + (sample.values[i] as Uint8Array).length;
-  }
-  const keys = Math.round(approximateSize / (bytes / count));
-  return { approximateSize, approximateKeys: Math.max(keys, count) };
+/** Returns the keys that two spans share, as no span or one. */
+function intersect(a: KeySpan, b: KeySpan): readonly KeySpan[] {
+  if (!spansOverlap(a, b)) return [];
+  const startKey = compareBytes(a.startKey, b.startKey) < 0 ? b.startKey : a.startKey;
+  const endFirst =
+    a.endKey.length > 0 && (b.endKey.length === 0 || compareBytes(a.endKey, b.endKey) < 0);
+  return [{ startKey, endKey: endFirst ? a.endKey : b.endKey }];
 }

@@ -2,20 +2,23 @@
  * Starts a store: identity and first region (raftstore), then storage over it. Called by
  * node/tikv_node.ts once the gRPC port is bound, since PD is told that port.
  */
-import type { Clock, Logger, MetricsRegistry, TikvError } from "../base/index.js";
+import type { Clock, Logger, MetricsRegistry, Prng, TikvError, Timers } from "../base/index.js";
 import type { Engine } from "../engine/index.js";
 import type { Kernels } from "../kernel/index.js";
 import {
   type BootstrapStep,
+  enginePort,
   openStore,
   type PdPort,
   type RaftstoreOptions,
   type RegionInfo,
   realStatFs,
   regionMeta,
+  type SchedulePort,
+  type SnapFiles,
   type StatFs,
+  type StoreDeps,
 } from "../raftstore/index.js";
-import { LocalRouter } from "./local_router.js";
 import type { StorageOptions } from "./options.js";
 import { RaftStorage } from "./storage.js";
 import type { Storage } from "./types.js";
@@ -28,12 +31,19 @@ export interface StartOptions {
 export interface StartDeps {
   /** Stays the caller's: it is closed after `stop`. */
   readonly engine: Engine;
-  readonly pd: PdPort;
+  readonly pd: PdPort & SchedulePort;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
   /** Of this thread. */
   readonly kernels: Kernels;
+  readonly timers: Timers;
+  readonly prng: Prng;
+  readonly snapFiles: SnapFiles;
+  /** Makes the way to other stores. */
+  readonly transport: StoreDeps["transport"];
+  /** Default: rounds between turns of the event loop. */
+  readonly runner?: StoreDeps["runner"];
   /** Aborted while PD is absent, it ends the start: the promise rejects with its reason. */
   readonly signal: AbortSignal;
   /** PD refuses this store while it runs (removed, other cluster): end the process with exit 1. */
@@ -67,14 +77,16 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
       apiVersion: options.storage.apiVersion,
       reserveSpaceBytes: options.storage.reserveSpaceBytes,
     },
-    { ...deps, statFs: deps.statFs ?? realStatFs },
+    {
+      ...deps,
+      port: enginePort(deps.engine, (error) => deps.logger.error("a write was refused", {}, error)),
+      statFs: deps.statFs ?? realStatFs,
+    },
   );
   const { engine, pd, clock, logger, metrics, kernels } = deps;
   const storage = new RaftStorage(options.storage, {
     engine,
-    router: new LocalRouter(store, engine, (error) => {
-      logger.error("a write failed", {}, error);
-    }),
+    router: store,
     disk: store.disk,
     pd,
     clock,
@@ -82,16 +94,18 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
     metrics,
     kernels,
   });
-  store.start();
+  // Peers that are alone in their region lead it before requests come.
+  await new Promise<void>((resolve) => store.start(resolve));
+  store.startHeartbeats();
   storage.start();
   let stopping: Promise<void> | undefined;
   return {
     storeId: store.storeId,
     clusterId: store.clusterId,
     storage,
-    regions: () => store.peers().map((peer) => peer.region),
+    regions: () => store.delegates().map((peer) => peer.region),
     regionMeta: (id) => {
-      const peer = store.peer(id);
+      const peer = store.delegate(id);
       return peer === undefined ? undefined : regionMeta(engine, peer);
     },
     stop: () => {

@@ -14,6 +14,7 @@ import {
 } from "../../src/storage/index.js";
 import { FakeClock } from "./fake_clock.js";
 import { FakePd } from "./fake_pd.js";
+import { loneParts } from "./store_parts.js";
 
 /** Opens an empty memory engine. */
 export function memoryEngine(): Promise<Engine> {
@@ -76,6 +77,7 @@ export async function startFixture(given: FixtureOptions = {}): Promise<Fixture>
       logger: given.logger ?? NULL_LOGGER,
       metrics: NULL_METRICS,
       kernels: KERNELS,
+      ...loneParts(),
       signal: new AbortController().signal,
       onFatal: (error) => {
         throw error;

@@ -14,6 +14,7 @@ import { SERVER_DEFAULTS, startTikvServer } from "../../../src/server/index.js";
 import { STORAGE_DEFAULTS, startStore } from "../../../src/storage/index.js";
 import { REAL_CLOCK } from "../../../test/support/clocks.js";
 import { FakePd } from "../../../test/support/fake_pd.js";
+import { loneParts } from "../../../test/support/store_parts.js";
 import { HASH_KEYS, KEYS_PER_BATCH, keyAt, randomIndices, valueAt } from "../data.js";
 import type { MultiGet, StoreJob } from "../job.js";
 
@@ -55,7 +56,14 @@ async function main(job: StoreJob): Promise<void> {
   const raftstore = { ...RAFTSTORE_DEFAULTS, address: "127.0.0.1:20160", version: "8.5.0" };
   const store = await startStore(
     { raftstore, storage: { ...STORAGE_DEFAULTS, reserveSpaceBytes: 0 } },
-    { ...common, engine, pd: new FakePd(), signal: new AbortController().signal, onFatal: fatal },
+    {
+      ...common,
+      ...loneParts(),
+      engine,
+      pd: new FakePd(),
+      signal: new AbortController().signal,
+      onFatal: fatal,
+    },
   );
   const prefix = store.storage.batch.rawKeyPrefix.subarray(1);
   await fill(engine, prefix, job);

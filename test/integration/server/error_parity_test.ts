@@ -78,7 +78,7 @@ test("a term that is one behind, or 0, is accepted", async () => {
   const served = await startServed();
   const batch = new BatchClient(served.connect());
   const { context } = served;
-  for (const term of [0n, 4n, 5n, 6n, 100n]) {
+  for (const term of [0n, 5n, 6n, 7n, 100n]) {
     const [answer] = await batch.call({
       RawGet: { context: { ...context, term: big(term) }, key: utf8("k") },
     });

@@ -172,7 +172,7 @@ test("other methods are UNIMPLEMENTED; batched, their error field says so", asyn
   const served = await startServed();
   const client = served.connect();
   const { context } = served;
-  for (const method of ["KvGet", "KvPrewrite", "Coprocessor", "SplitRegion", "KvImport"] as const) {
+  for (const method of ["KvGet", "KvPrewrite", "Coprocessor", "KvImport"] as const) {
     const error = await unary(client, method, { context } as never).then(
       () => undefined,
       (thrown: { code: number }) => thrown,

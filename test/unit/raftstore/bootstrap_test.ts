@@ -2,19 +2,24 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { NULL_LOGGER, NULL_METRICS, TikvError, toHex, utf8 } from "../../../src/base/index.js";
+import { immediateRunner } from "../../../src/batch/index.js";
 import { type Engine, MemoryDisk, openMemoryEngine } from "../../../src/engine/index.js";
+import { loadKernels } from "../../../src/kernel/index.js";
 import {
   type BootstrapStep,
+  enginePort,
+  type OpenDeps,
   openStore,
-  type Peer,
   RAFTSTORE_DEFAULTS,
+  type RegionInfo,
   type Store,
-  type StoreDeps,
   type StoreOptions,
 } from "../../../src/raftstore/index.js";
+import { loadRegions } from "../../../src/raftstore/store_loader.js";
 import { FakeClock } from "../../support/fake_clock.js";
 import { FakePd } from "../../support/fake_pd.js";
 import { dumpEngine } from "../../support/store_fixture.js";
+import { loneParts } from "../../support/store_parts.js";
 import { within } from "../../support/within.js";
 
 const OPTIONS: StoreOptions = {
@@ -25,6 +30,8 @@ const OPTIONS: StoreOptions = {
   apiVersion: 0,
   reserveSpaceBytes: 0,
 };
+
+const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
 
 class Stopped extends Error {}
 
@@ -40,12 +47,15 @@ function open(
   engine: Engine,
   pd: FakePd,
   options: Partial<StoreOptions> = {},
-  deps: Partial<StoreDeps> = {},
+  deps: Partial<OpenDeps> = {},
 ): Promise<Store> {
   return openStore(
     { ...OPTIONS, ...options },
     {
-      engine,
+      ...loneParts(),
+      port: enginePort(engine, fatal),
+      kernels: KERNELS,
+      runner: immediateRunner,
       pd,
       clock: new FakeClock(),
       logger: NULL_LOGGER,
@@ -110,10 +120,11 @@ for (const crashAfter of STEPS) {
     assert.instance(first, Stopped);
     disk.crash(0);
     const engine = memory(disk);
-    const store = await open(engine, pd);
+    await open(engine, pd);
     assert.is(pd.accepted.length, 1);
-    assert.is(store.peers().length, 1);
-    assert.ok(pd.holds((store.peers()[0] as Peer).region));
+    const regions = loadRegions(engine).normal;
+    assert.is(regions.length, 1);
+    assert.ok(pd.holds(regions[0] as RegionInfo));
     assert.is(engine.get("default", Uint8Array.of(1, 2)), undefined);
     assert.is(dumpEngine(engine).length, 4);
   });
@@ -140,11 +151,11 @@ test("three stores race: one first region, two stores without", async () => {
       engines.map((engine, i) => open(engine, pd, { address: `127.0.0.1:${20160 + i}` })),
     );
     assert.is(pd.accepted.length, 1);
-    const holders = stores.filter((store) => store.peers().length === 1);
+    const holders = engines.filter((engine) => loadRegions(engine).normal.length === 1);
     assert.is(holders.length, 1);
     assert.is(new Set(stores.map((store) => store.storeId)).size, 3);
-    for (const [i, engine] of engines.entries()) {
-      const own = (stores[i] as Store).peers().length === 1;
+    for (const engine of engines) {
+      const own = engine === holders[0];
       // The losers keep their ident and nothing else.
       assert.is(dumpEngine(engine).length, own ? 4 : 1);
     }
@@ -229,13 +240,15 @@ test("an absent PD is waited for, with one log line per interval", async () => {
   const clock = new FakeClock();
   const lines: string[] = [];
   const logger = { ...NULL_LOGGER, warn: (message: string) => lines.push(message) };
-  const opening = open(memory(), pd, {}, { clock, logger });
+  const engine = memory();
+  const opening = open(engine, pd, {}, { clock, logger });
   await within(1000, "several attempts", () => pd.calls.length > 5);
   assert.is(lines.length, 1);
   clock.advance(5000);
   await within(1000, "the next line", () => lines.length === 2);
   pd.failure = undefined;
-  assert.is((await opening).peers().length, 1);
+  await opening;
+  assert.is(loadRegions(engine).normal.length, 1);
 });
 
 test("a stop while PD is absent ends the start", async () => {

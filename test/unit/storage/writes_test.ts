@@ -60,7 +60,8 @@ test("writes that arrive while one syncs share the next sync", async () => {
     );
     await Promise.all(writes);
     const after = engine.stats();
-    assert.is(after.batches - before.batches, 100);
+    // One entry of the log holds many, and applying them is one batch.
+    assert.ok(after.batches - before.batches <= 6, `${after.batches - before.batches} batches`);
     assert.ok(after.syncs - before.syncs <= 3, `${after.syncs - before.syncs} syncs`);
   });
 });

@@ -1,0 +1,102 @@
+/** What a store and its leaders tell PD and the metrics. Source: tikv raftstore/store/worker/pd.rs. */
+import type { Engine } from "../engine/index.js";
+import type { DiskMonitor } from "./disk.js";
+import type { RaftstoreGauges } from "./metrics.js";
+import type { RegionReport, StoreStats, TimeInterval } from "./pd_port.js";
+import type { Peer } from "./peer.js";
+import { downPeers, pendingPeers } from "./peer_health.js";
+import type { SnapshotStats } from "./snapshot/types.js";
+import { approximate } from "./split/approximate.js";
+
+export interface StatsSources {
+  readonly engine: Engine;
+  readonly disk: DiskMonitor;
+  /** raftstore.capacity, bytes; 0 = that of the disk. */
+  readonly capacityBytes: number;
+}
+
+/** Returns the space of the store, within its configured capacity. */
+export function storeSpace({ engine, disk, capacityBytes }: StatsSources): {
+  readonly capacity: number;
+  readonly available: number;
+  readonly used: number;
+} {
+  const { capacity, available } = disk.current();
+  const used = engine.stats().sizeBytes;
+  if (capacityBytes === 0 || capacityBytes >= capacity) return { capacity, available, used };
+  const left = Math.max(0, Math.min(available, capacityBytes - used));
+  return { capacity: capacityBytes, available: left, used };
+}
+
+/** Returns what a scrape reads. */
+export function storeGauges(sources: StatsSources, peers: Iterable<Peer>): RaftstoreGauges {
+  let regionCount = 0;
+  let leaderCount = 0;
+  for (const peer of peers) {
+    if (!peer.storage.isInitialized) continue;
+    regionCount++;
+    if (peer.isLeader) leaderCount++;
+  }
+  return { regionCount, leaderCount, ...storeSpace(sources) };
+}
+
+/** Returns the numbers of a store heartbeat; takes the peers' flow. */
+export function storeStats(
+  sources: StatsSources,
+  peers: Iterable<Peer>,
+  store: {
+    readonly storeId: bigint;
+    readonly startTime: number;
+    readonly isBusy: boolean;
+    readonly snapshots: SnapshotStats;
+    readonly interval: TimeInterval;
+  },
+): StoreStats {
+  const { capacity, available, used } = storeSpace(sources);
+  const flow = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
+  let regionCount = 0;
+  for (const peer of peers) {
+    if (peer.storage.isInitialized) regionCount++;
+    const part = peer.storeFlow.take();
+    flow.bytesWritten += part.bytesWritten;
+    flow.keysWritten += part.keysWritten;
+    flow.bytesRead += part.bytesRead;
+    flow.keysRead += part.keysRead;
+  }
+  const { storeId, startTime, isBusy, interval } = store;
+  return {
+    storeId,
+    capacity,
+    available,
+    usedSize: used,
+    regionCount,
+    startTime,
+    isBusy,
+    ...flow,
+    interval,
+  };
+}
+
+/** Returns a leader's report of its region; takes the peer's flow. */
+export function regionReport(
+  engine: Engine,
+  peer: Peer,
+  maxDownMs: number,
+  interval: TimeInterval,
+): RegionReport {
+  const { region, self } = peer;
+  const match = new Map(peer.rawNode.status().progress.map((one) => [one.id, one.match]));
+  const { sizeBytes, keys } = approximate(engine, region);
+  const { truncatedIndex } = peer.storage.applyState;
+  return {
+    region,
+    leaderPeerId: peer.peerId,
+    term: peer.term,
+    ...peer.regionFlow.take(),
+    approximateSize: Math.max(sizeBytes, peer.split.approximateSize),
+    approximateKeys: Math.max(keys, peer.split.approximateKeys),
+    interval,
+    downPeers: downPeers(region, self, (id) => peer.silentMs(Number(id)), maxDownMs),
+    pendingPeers: pendingPeers(region, self, (id) => match.get(Number(id)) ?? 0, truncatedIndex),
+  };
+}
