@@ -23,3 +23,4 @@ export {
 export * from "./services.js";
 export * from "./u64.js";
 export * from "./wire_reader.js";
+export * from "./wire_writer.js";

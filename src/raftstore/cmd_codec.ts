@@ -11,12 +11,23 @@
 import { AssertionError, assert, EMPTY_BYTES, errorMessage, idToNumber } from "../base/index.js";
 import { representationCount } from "../engine/index.js";
 import { WRITE_BATCH_COUNT_OFFSET, WRITE_BATCH_HEADER } from "../kernel/index.js";
-import { fromBigInt, raft_cmdpb, toBigInt, toNumber, type Wire64 } from "../pb/index.js";
+import {
+  fieldSize,
+  fromBigInt,
+  MalformedWire,
+  raft_cmdpb,
+  toBigInt,
+  toNumber,
+  varintSize,
+  type Wire64,
+  WireReader,
+  WireWriter,
+} from "../pb/index.js";
 import { type ConfChangeSingle, ConfChangeTransition, type ConfChangeV2 } from "../raft/index.js";
 import type { AdminCommand, PeerChange, SplitPart } from "./commands.js";
 import { peerFromPb, peerToPb } from "./local_state.js";
 import type { RaftPeer } from "./raft_message.js";
-import type { PeerInfo, RegionInfo } from "./region.js";
+import { PEER_ROLE, type PeerInfo, type RegionInfo } from "./region.js";
 
 /** raft_cmdpb.RaftRequestHeader, the part that applying needs. Numbers below 2^53. */
 export interface CommandHeader {
@@ -59,18 +70,6 @@ const TAG_REGION_ID = 1 << 3;
 const TAG_PEER = (2 << 3) | LENGTH_DELIMITED;
 const TAG_EPOCH = (5 << 3) | LENGTH_DELIMITED;
 const TAG_TERM = 6 << 3;
-const BYTE_HIGH = 2 ** 28;
-
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) size++;
-  return size;
-}
-
-/** Size of a u64 field; zero is left out. */
-function fieldSize(value: number): number {
-  return value === 0 ? 0 : 1 + varintSize(value);
-}
 
 function peerSize({ id, storeId, role }: RaftPeer): number {
   return fieldSize(id) + fieldSize(storeId) + fieldSize(role);
@@ -86,47 +85,17 @@ function headerSize(header: CommandHeader): number {
   return fieldSize(header.regionId) + nested + fieldSize(header.term);
 }
 
-class FieldWriter {
-  at = 0;
-
-  constructor(readonly bytes: Uint8Array) {}
-
-  varint(value: number): void {
-    let rest = value;
-    while (rest >= BYTE_HIGH) {
-      this.bytes[this.at++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    while (rest >= 0x80) {
-      this.bytes[this.at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.bytes[this.at++] = rest;
-  }
-
-  field(tag: number, value: number): void {
-    if (value === 0) return;
-    this.bytes[this.at++] = tag;
-    this.varint(value);
-  }
-
-  /** The tag and length of a nested field; its bytes follow. */
-  open(tag: number, length: number): void {
-    this.bytes[this.at++] = tag;
-    this.varint(length);
-  }
-
-  header(header: CommandHeader): void {
-    this.field(TAG_REGION_ID, header.regionId);
-    this.open(TAG_PEER, peerSize(header.peer));
-    this.field(1 << 3, header.peer.id);
-    this.field(2 << 3, header.peer.storeId);
-    this.field(3 << 3, header.peer.role);
-    this.open(TAG_EPOCH, epochSize(header));
-    this.field(1 << 3, header.confVer);
-    this.field(2 << 3, header.version);
-    this.field(TAG_TERM, header.term);
-  }
+function writeHeader(out: WireWriter, header: CommandHeader): void {
+  const { peer } = header;
+  out.field(TAG_REGION_ID, header.regionId);
+  out.open(TAG_PEER, peerSize(peer));
+  out.field(1 << 3, peer.id);
+  out.field(2 << 3, peer.storeId);
+  out.field(3 << 3, peer.role);
+  out.open(TAG_EPOCH, epochSize(header));
+  out.field(1 << 3, header.confVer);
+  out.field(2 << 3, header.version);
+  out.field(TAG_TERM, header.term);
 }
 
 /**
@@ -144,21 +113,18 @@ export function encodeWrites(header: CommandHeader, parts: readonly Uint8Array[]
   const head = headerSize(header);
   const custom = 1 + varintSize(length) + length;
   const total = 1 + varintSize(head) + head + 1 + varintSize(custom) + custom;
-  const writer = new FieldWriter(new Uint8Array(total));
-  writer.open(TAG_HEADER, head);
-  writer.header(header);
-  writer.open(TAG_CUSTOM, custom);
-  writer.open(TAG_DATA, length);
-  const { bytes } = writer;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(writer.at + WRITE_BATCH_COUNT_OFFSET, count, true);
-  let at = writer.at + WRITE_BATCH_HEADER;
+  const out = new WireWriter(new Uint8Array(total));
+  out.open(TAG_HEADER, head);
+  writeHeader(out, header);
+  out.open(TAG_CUSTOM, custom);
+  out.open(TAG_DATA, length);
+  const view = new DataView(out.bytes.buffer);
+  view.setUint32(out.at + WRITE_BATCH_COUNT_OFFSET, count, true);
+  out.at += WRITE_BATCH_HEADER;
   for (const part of parts) {
-    bytes.set(part.subarray(WRITE_BATCH_HEADER), at);
-    at += part.length - WRITE_BATCH_HEADER;
+    out.copy(part, WRITE_BATCH_HEADER, part.length - WRITE_BATCH_HEADER);
   }
-  assert(at === total, "the length of an entry is computed before it is written");
-  return bytes;
+  return out.finish();
 }
 
 function wire(value: number): ReturnType<typeof fromBigInt> | null {
@@ -232,91 +198,42 @@ export function confChange(header: CommandHeader, changes: readonly PeerChange[]
   };
 }
 
-/** The hand-written decoder; throws AssertionError when a length leaves the bytes. */
-class FieldReader {
-  constructor(
-    private readonly bytes: Uint8Array,
-    public at: number,
-    public end: number,
-  ) {}
-
-  get more(): boolean {
-    return this.at < this.end;
-  }
-
-  varint(): number {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 49; scale *= 0x80) {
-      assert(this.at < this.end, "a number of a log entry is whole");
-      const byte = this.bytes[this.at++] as number;
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        assert(value <= Number.MAX_SAFE_INTEGER, "numbers of a log entry are below 2^53");
-        return value;
-      }
-    }
-    throw new AssertionError("numbers of a log entry are below 2^53");
-  }
-
-  /** A reader of the nested field that starts here; this one goes on behind it. */
-  nested(): FieldReader {
-    const length = this.varint();
-    const start = this.at;
-    assert(length <= this.end - start, "a field of a log entry is whole");
-    this.at = start + length;
-    return new FieldReader(this.bytes, start, this.at);
-  }
-
-  rest(): Uint8Array {
-    return this.bytes.subarray(this.at, this.end);
-  }
-
-  skip(tag: number): void {
-    const type = tag & 7;
-    if (type === LENGTH_DELIMITED) this.nested();
-    else if (type === 0) while ((this.byte() & 0x80) !== 0);
-    else {
-      assert(type === 1 || type === 5, "fields of a log entry have a known type");
-      this.at += type === 1 ? 8 : 4;
-      assert(this.at <= this.end, "a field of a log entry is whole");
-    }
-  }
-
-  private byte(): number {
-    assert(this.at < this.end, "a field of a log entry is whole");
-    return this.bytes[this.at++] as number;
-  }
+/** A number that the log holds: anything above 2^53 - 1 is damage. */
+function number(reader: WireReader): number {
+  const value = reader.number();
+  if (value < 0) throw new MalformedWire();
+  return value;
 }
 
-function readPeer(reader: FieldReader): RaftPeer {
+function readPeer(reader: WireReader): RaftPeer {
   let [id, storeId, role] = [0, 0, 0];
   while (reader.more) {
-    const tag = reader.varint();
-    if (tag === 1 << 3) id = reader.varint();
-    else if (tag === 2 << 3) storeId = reader.varint();
-    else if (tag === 3 << 3) role = reader.varint();
+    const tag = reader.tag();
+    if (tag === 1 << 3) id = number(reader);
+    else if (tag === 2 << 3) storeId = number(reader);
+    else if (tag === 3 << 3) role = number(reader);
     else reader.skip(tag);
   }
-  assert(role <= 3, "a peer in a log entry has a known role");
+  if (role > PEER_ROLE.DemotingVoter) throw new MalformedWire();
   return { id, storeId, role: role as RaftPeer["role"] };
 }
 
 const NO_PEER: RaftPeer = { id: 0, storeId: 0, role: 0 };
 
-function readHeader(reader: FieldReader): CommandHeader {
+function readHeader(reader: WireReader): CommandHeader {
   let [regionId, confVer, version, term] = [0, 0, 0, 0];
   let peer = NO_PEER;
   while (reader.more) {
-    const tag = reader.varint();
-    if (tag === TAG_REGION_ID) regionId = reader.varint();
-    else if (tag === TAG_TERM) term = reader.varint();
-    else if (tag === TAG_PEER) peer = readPeer(reader.nested());
+    const tag = reader.tag();
+    if (tag === TAG_REGION_ID) regionId = number(reader);
+    else if (tag === TAG_TERM) term = number(reader);
+    else if (tag === TAG_PEER) peer = readPeer(reader.enter());
     else if (tag === TAG_EPOCH) {
-      const epoch = reader.nested();
+      const epoch = reader.enter();
       while (epoch.more) {
-        const inner = epoch.varint();
-        if (inner === 1 << 3) confVer = epoch.varint();
-        else if (inner === 2 << 3) version = epoch.varint();
+        const inner = epoch.tag();
+        if (inner === 1 << 3) confVer = number(epoch);
+        else if (inner === 2 << 3) version = number(epoch);
         else epoch.skip(inner);
       }
     } else reader.skip(tag);
@@ -324,11 +241,11 @@ function readHeader(reader: FieldReader): CommandHeader {
   return { regionId, peer, confVer, version, term };
 }
 
-function readCustom(reader: FieldReader): Uint8Array | undefined {
+function readCustom(reader: WireReader): Uint8Array | undefined {
   let data: Uint8Array | undefined;
   while (reader.more) {
-    const tag = reader.varint();
-    if (tag === TAG_DATA) data = reader.nested().rest();
+    const tag = reader.tag();
+    if (tag === TAG_DATA) data = reader.enter().view();
     else reader.skip(tag);
   }
   return data;
@@ -336,13 +253,22 @@ function readCustom(reader: FieldReader): Uint8Array | undefined {
 
 /** Returns the command in the data of an entry. Asserts that it is one; see the head comment. */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new FieldReader(bytes, 0, bytes.length);
+  try {
+    return decode(bytes);
+  } catch (error) {
+    if (!(error instanceof MalformedWire)) throw error;
+    throw new AssertionError("a log entry does not parse");
+  }
+}
+
+function decode(bytes: Uint8Array): Command {
+  const reader = new WireReader(bytes);
   let header: CommandHeader | undefined;
   let data: Uint8Array | undefined;
   while (reader.more) {
-    const tag = reader.varint();
-    if (tag === TAG_HEADER) header = readHeader(reader.nested());
-    else if (tag === TAG_CUSTOM) data = readCustom(reader.nested());
+    const tag = reader.tag();
+    if (tag === TAG_HEADER) header = readHeader(reader.enter());
+    else if (tag === TAG_CUSTOM) data = readCustom(reader.enter());
     else reader.skip(tag);
   }
   assert(header !== undefined, "a command in the log has a header");

@@ -15,7 +15,15 @@ import {
   STORE_IDENT_KEY,
 } from "../codec/index.js";
 import type { Engine, Snapshot } from "../engine/index.js";
-import { fromBigInt, metapb, raft_serverpb, toBigInt, type Wire64 } from "../pb/index.js";
+import {
+  fieldSize,
+  fromBigInt,
+  metapb,
+  raft_serverpb,
+  toBigInt,
+  type Wire64,
+  WireWriter,
+} from "../pb/index.js";
 import { PEER_ROLE, type PeerInfo, type PeerRole, type RegionInfo } from "./region.js";
 
 /** Index and term of a peer that was born without log: TiKV's RAFT_INIT_LOG_INDEX and _TERM. */
@@ -224,13 +232,20 @@ export function initialApplyState(): RaftApplyState {
   };
 }
 
+/** By hand: written once for each region of each apply round. */
 export function encodeRaftApplyState(state: RaftApplyState): Uint8Array {
-  return raft_serverpb.RaftApplyState.encode({
-    appliedIndex: count(state.appliedIndex),
-    commitIndex: count(state.commitIndex),
-    commitTerm: count(state.commitTerm),
-    truncatedState: { index: count(state.truncatedIndex), term: count(state.truncatedTerm) },
-  }).finish();
+  const { appliedIndex, commitIndex, commitTerm, truncatedIndex, truncatedTerm } = state;
+  const truncated = fieldSize(truncatedIndex) + fieldSize(truncatedTerm);
+  const size =
+    fieldSize(appliedIndex) + 2 + truncated + fieldSize(commitIndex) + fieldSize(commitTerm);
+  const out = new WireWriter(new Uint8Array(size));
+  out.field(0x08, appliedIndex);
+  out.open(0x12, truncated);
+  out.field(0x08, truncatedIndex);
+  out.field(0x10, truncatedTerm);
+  out.field(0x20, commitIndex);
+  out.field(0x28, commitTerm);
+  return out.finish();
 }
 
 /** Returns the apply state of a region, or undefined when it was never written. */

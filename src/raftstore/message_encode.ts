@@ -11,10 +11,10 @@ import {
   readyGroup,
   SLICE_BYTES,
 } from "../kernel/index.js";
-import { tikvpb } from "../pb/index.js";
+import { tikvpb, varintSize } from "../pb/index.js";
 import { addNeeds, encodeSnapshot, RowWriter } from "./message_rows.js";
 import { raftMessageToWire } from "./message_wire.js";
-import { FrameWriter, varintSize, wrappedSize } from "./message_wrapper.js";
+import { FrameWriter, wrappedSize } from "./message_wrapper.js";
 import type { RaftMessage } from "./raft_message.js";
 
 /** Bounds of one frame. A message above `bytesMax` has a frame for itself. */

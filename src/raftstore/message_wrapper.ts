@@ -2,8 +2,16 @@
  * What raft_serverpb.RaftMessage has around eraftpb.Message: region, peers, epoch, range. Written
  * and read by hand, because it is small and the same a thousand times a frame. Hot path.
  */
-import { assert, EMPTY_BYTES } from "../base/index.js";
-import { MalformedWire, raft_serverpb, type WireReader } from "../pb/index.js";
+import { EMPTY_BYTES } from "../base/index.js";
+import {
+  bytesSize,
+  fieldSize,
+  MalformedWire,
+  raft_serverpb,
+  varintSize,
+  type WireReader,
+  WireWriter,
+} from "../pb/index.js";
 import type { Message } from "../raft/index.js";
 import {
   type ExtraContent,
@@ -15,33 +23,12 @@ import {
 import type { EpochNumbers, RaftMessage, RaftPeer } from "./raft_message.js";
 import { PEER_ROLE, type PeerRole } from "./region.js";
 
-const TWO_31 = 0x8000_0000;
-
-/** Returns the bytes that a number takes as a varint. */
-export function varintSize(value: number): number {
-  if (value < 0x80) return 1;
-  if (value < 0x4000) return 2;
-  if (value < 0x20_0000) return 3;
-  let size = 3;
-  for (let rest = value / 0x20_0000; rest >= 1; rest /= 128) size++;
-  return size;
-}
-
-function fieldSize(value: number): number {
-  assert(Number.isSafeInteger(value) && value >= 0, "ids and epochs are below 2^53");
-  return value === 0 ? 0 : 1 + varintSize(value);
-}
-
 function peerSize(peer: RaftPeer): number {
   return fieldSize(peer.id) + fieldSize(peer.storeId) + (peer.role === 0 ? 0 : 2);
 }
 
 function epochSize(epoch: EpochNumbers): number {
   return fieldSize(epoch.confVer) + fieldSize(epoch.version);
-}
-
-function bytesSize(length: number): number {
-  return length === 0 ? 0 : 1 + varintSize(length) + length;
 }
 
 /** Returns the size of a RaftMessage whose eraftpb.Message takes `inner` bytes (-1: it has none). */
@@ -62,14 +49,13 @@ export function wrappedSize(message: RaftMessage, inner: number): number {
   );
 }
 
-/** Below this length a byte loop beats a view and `set`. */
-const BULK_COPY_BYTES = 64;
-
 /** Writes frames of known size. */
 export class FrameWriter {
-  #at = 0;
+  readonly #out: WireWriter;
 
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(bytes: Uint8Array) {
+    this.#out = new WireWriter(bytes);
+  }
 
   /** Writes one `msgs` field: `size` is wrappedSize, `[ptr, ptr + inner)` the message in `source`. */
   message(
@@ -79,75 +65,35 @@ export class FrameWriter {
     ptr: number,
     inner: number,
   ): void {
-    this.#tag(0x0a, size);
-    this.#field(0x08, message.regionId);
+    const out = this.#out;
+    out.open(0x0a, size);
+    out.field(0x08, message.regionId);
     this.#peer(0x12, message.fromPeer);
     this.#peer(0x1a, message.toPeer);
     if (inner >= 0) {
-      this.#tag(0x22, inner);
-      this.#copy(source, ptr, inner);
+      out.open(0x22, inner);
+      out.copy(source, ptr, inner);
     }
-    this.#tag(0x2a, epochSize(message.epoch));
-    this.#field(0x08, message.epoch.confVer);
-    this.#field(0x10, message.epoch.version);
-    if (message.isTombstone) this.#field(0x30, 1);
-    this.#bytesField(0x3a, message.startKey);
-    this.#bytesField(0x42, message.endKey);
-    if (message.extra !== "none") this.#bytesField(0x52, encodeExtra(message) ?? EMPTY_BYTES);
+    out.open(0x2a, epochSize(message.epoch));
+    out.field(0x08, message.epoch.confVer);
+    out.field(0x10, message.epoch.version);
+    if (message.isTombstone) out.field(0x30, 1);
+    out.bytesField(0x3a, message.startKey);
+    out.bytesField(0x42, message.endKey);
+    if (message.extra !== "none") out.bytesField(0x52, encodeExtra(message) ?? EMPTY_BYTES);
   }
 
   /** Asserts that the frame is full. */
   finish(): Uint8Array {
-    assert(this.#at === this.bytes.length, "a frame has the size that was computed");
-    return this.bytes;
+    return this.#out.finish();
   }
 
   #peer(tag: number, peer: RaftPeer): void {
-    this.#tag(tag, peerSize(peer));
-    this.#field(0x08, peer.id);
-    this.#field(0x10, peer.storeId);
-    this.#field(0x18, peer.role);
-  }
-
-  #tag(tag: number, length: number): void {
-    this.bytes[this.#at++] = tag;
-    this.#varint(length);
-  }
-
-  #field(tag: number, value: number): void {
-    if (value === 0) return;
-    this.bytes[this.#at++] = tag;
-    this.#varint(value);
-  }
-
-  #bytesField(tag: number, value: Uint8Array): void {
-    if (value.length === 0) return;
-    this.#tag(tag, value.length);
-    this.#copy(value, 0, value.length);
-  }
-
-  #varint(value: number): void {
-    const { bytes } = this;
-    let at = this.#at;
-    let rest = value;
-    while (rest >= TWO_31) {
-      bytes[at++] = (rest % 128) | 0x80;
-      rest = Math.floor(rest / 128);
-    }
-    while (rest >= 0x80) {
-      bytes[at++] = rest | 0x80;
-      rest >>>= 7;
-    }
-    bytes[at++] = rest;
-    this.#at = at;
-  }
-
-  #copy(source: Uint8Array, ptr: number, length: number): void {
-    const { bytes } = this;
-    const at = this.#at;
-    if (length >= BULK_COPY_BYTES) bytes.set(source.subarray(ptr, ptr + length), at);
-    else for (let i = 0; i < length; i++) bytes[at + i] = source[ptr + i] as number;
-    this.#at = at + length;
+    const out = this.#out;
+    out.open(tag, peerSize(peer));
+    out.field(0x08, peer.id);
+    out.field(0x10, peer.storeId);
+    out.field(0x18, peer.role);
   }
 }
 
