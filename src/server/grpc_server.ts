@@ -184,8 +184,11 @@ async function stop(drainMs: number, running: Running): Promise<void> {
   running.health.drain();
   await running.front.stopListening();
   running.batch.drain();
+  const shutdown = running.injector.shutdown(drainMs);
+  // Requests that run may need the other stores' messages to get their answers.
+  await Promise.race([running.guard.idle(), shutdown]);
   running.raft?.stop();
-  await running.injector.shutdown(drainMs);
+  await shutdown;
   running.batch.stop();
   running.guard.stop();
   await running.front.destroy();

@@ -13,6 +13,7 @@ import {
   status,
 } from "@grpc/grpc-js";
 import type { Clock, Logger } from "../base/index.js";
+import { BATCH_COMMANDS_PATH } from "./batch_commands.js";
 import { type CallListener, forwardCall } from "./forward_call.js";
 import { resourceExhausted } from "./grpc_status.js";
 import type { ServerOptions } from "./options.js";
@@ -55,6 +56,9 @@ export class RequestGuard {
   readonly #budgets = new Map<string, Budget>();
   readonly #slow: SlowReaders;
   #timer: NodeJS.Timeout | undefined;
+  /** Calls that want an answer and have none. */
+  #unanswered = 0;
+  #onIdle: () => void = () => {};
 
   constructor(options: ServerOptions, clock: Clock, logger: Logger) {
     this.#slow = new SlowReaders(options, clock, logger);
@@ -77,8 +81,16 @@ export class RequestGuard {
 
   readonly interceptor: ServerInterceptor = (method, call) => {
     const isUnary = !method.requestStream && !method.responseStream;
-    return this.#guard(call, isUnary) as never;
+    return this.#guard(call, isUnary, isUnary || method.path === BATCH_COMMANDS_PATH) as never;
   };
+
+  /** Resolves when no request waits for its answer: unary calls and BatchCommands streams. */
+  idle(): Promise<void> {
+    if (this.#unanswered === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
 
   /** Watches nothing any more. */
   stop(): void {
@@ -87,17 +99,24 @@ export class RequestGuard {
     this.#slow.stop();
   }
 
-  #guard(call: ServerInterceptingCallInterface, isUnary: boolean): ServerInterceptingCallInterface {
+  #guard(
+    call: ServerInterceptingCallInterface,
+    isUnary: boolean,
+    isRequest: boolean,
+  ): ServerInterceptingCallInterface {
     let ended = false;
     let unreadBytes = 0;
+    const request = this.#request(isRequest);
     // Kept, because a stream that is closed does not tell its connection any more.
     let connection: Budget | undefined;
     const end = (sent: { code: status; details: string }): void => {
       ended = true;
+      request.end();
       call.sendStatus(sent);
     };
     const guarded = forwardCall(call, (listener) => {
       if (isUnary) this.#wait(call);
+      request.begin();
       call.start({
         onReceiveMetadata: (metadata) => this.#onMetadata(call, metadata, listener, end),
         onReceiveMessage: (message) => listener.onReceiveMessage(message),
@@ -108,6 +127,7 @@ export class RequestGuard {
         onCancel: () => {
           this.#waiting.delete(call);
           if (!ended) this.#onReset(call);
+          request.end();
           release(unreadBytes);
           listener.onCancel();
         },
@@ -136,9 +156,27 @@ export class RequestGuard {
     };
     guarded.sendStatus = (sent) => {
       ended = true;
+      request.end();
       call.sendStatus(sent);
     };
     return guarded;
+  }
+
+  /** Counts one call, if it is a request, from its begin to its first end. */
+  #request(isRequest: boolean): { begin(): void; end(): void } {
+    let isOpen = false;
+    return {
+      begin: () => {
+        isOpen = isRequest;
+        if (isRequest) this.#unanswered++;
+      },
+      end: () => {
+        if (!isOpen) return;
+        isOpen = false;
+        this.#unanswered--;
+        if (this.#unanswered === 0) this.#onIdle();
+      },
+    };
   }
 
   #budgetOf(call: ServerInterceptingCallInterface): Budget | undefined {

@@ -2,12 +2,15 @@
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { utf8 } from "../../../src/base/index.js";
+import { EngineFaults, FaultEngine } from "../../../src/engine/fault.js";
 import { loadKernels } from "../../../src/kernel/index.js";
 import { MessageCodec, type RaftMessage } from "../../../src/raftstore/index.js";
 import { FakeDirectory } from "../../support/fake_raft_net.js";
 import { type RaftEnd, serveRaft, startRaftEnd } from "../../support/raft_end.js";
 import { appendTo, showMessage } from "../../support/raft_messages.js";
-import { startServed } from "../../support/tikv_server.js";
+import { memoryEngine } from "../../support/store_fixture.js";
+import { startServed, unary } from "../../support/tikv_server.js";
 import { within } from "../../support/within.js";
 
 const WAIT_MS = 10_000;
@@ -49,6 +52,16 @@ function rawStream(
     for (const message of messages) call.write(Buffer.from(message));
     call.end();
   });
+}
+
+/** Counts the writes that came to it. */
+class WatchedFaults extends EngineFaults {
+  writes = 0;
+
+  override beforeWrite(): Promise<void> {
+    this.writes++;
+    return super.beforeWrite();
+  }
 }
 
 test("messages arrive whole and in order, in both directions, many a frame", async () => {
@@ -236,6 +249,33 @@ test("through the store's own server, and not without a transport", async () => 
     assert.is((await rawStream(bare.server.address, method, [])).code, status.UNIMPLEMENTED);
   }
   await bare.stop();
+  one.stop();
+  two.stop();
+});
+
+test("a store that stops takes raft messages until its last request is answered", async () => {
+  const pd = new FakeDirectory();
+  const one = await startRaftEnd(1, pd);
+  const two = await startRaftEnd(2, pd);
+  const faults = new WatchedFaults();
+  const engine = new FaultEngine(await memoryEngine(), faults, () => {});
+  const served = await startServed({ engine, serverDeps: { raft: two.raft.service } });
+  pd.stores.set(2n, { address: served.server.address, removed: false });
+  await untilArrives(one, two, appendTo(1, 6, 1, 10));
+  faults.holdWrites();
+  const before = faults.writes;
+  const { context } = served;
+  const request = { context, key: utf8("k"), value: utf8("v") };
+  const answer = unary(served.connect(), "RawPut", request);
+  await within(WAIT_MS, "the write waits", () => faults.writes > before);
+  const stopped = served.server.stop(WAIT_MS);
+  await untilArrives(one, two, appendTo(1, 7, 1, 10));
+  assert.equal(one.events.stores, [], "the stream is still there");
+  faults.releaseWrites();
+  assert.is((await answer).error, "");
+  await within(WAIT_MS, "then the stream ends", () => one.events.stores.includes(2));
+  await stopped;
+  await served.stop();
   one.stop();
   two.stop();
 });
