@@ -35,6 +35,8 @@ export class OperatorController {
   readonly context: FilterContext;
   readonly records = new OperatorRecords();
   private readonly operators = new Map<bigint, Operator>();
+  /** Invariant: how many of `operators` there are of each kind. */
+  private readonly counts = new Map<OperatorKind, number>();
   private readonly cluster: ScheduleCluster;
   private readonly send: OrderSink;
   private readonly metrics: ScheduleMetrics;
@@ -64,9 +66,7 @@ export class OperatorController {
 
   /** Returns how many operators of a kind are under way. */
   count(kind: OperatorKind): number {
-    let total = 0;
-    for (const operator of this.operators.values()) if (operator.kind === kind) total++;
-    return total;
+    return this.counts.get(kind) ?? 0;
   }
 
   /** Returns whether one more operator of a kind may start. */
@@ -117,6 +117,7 @@ export class OperatorController {
     if (old !== undefined) this.end(old, "replaced", `replaced by ${operator.desc}`);
     this.limits.take(influence, nowMs);
     this.operators.set(operator.regionId, operator);
+    this.counts.set(operator.kind, this.count(operator.kind) + 1);
     this.metrics.operator(operator.desc, "create");
     this.advance(operator, region);
     return undefined;
@@ -204,6 +205,7 @@ export class OperatorController {
 
   private bury(operator: Operator): void {
     this.operators.delete(operator.regionId);
+    this.counts.set(operator.kind, this.count(operator.kind) - 1);
     const tookMs = operator.finishedMs - operator.startedMs;
     this.metrics.finished(operator.desc, operator.status, tookMs);
     this.records.put(operator);

@@ -5,6 +5,7 @@
  * Source: pd pkg/schedule/checker/replica_checker.go.
  */
 import {
+  differsAt,
   distinctScore,
   isRemoved,
   isRemoving,
@@ -118,11 +119,20 @@ function removeExtra(context: CheckContext, region: RegionInfo): Operator | unde
   return done(context, region, removePeerOperator(context, region, old.meta.id, making));
 }
 
+/** Returns whether all stores differ in the broadest label: no place is better. */
+function allApart(stores: readonly StoreInfo[], labels: readonly string[]): boolean {
+  const broadest = labels.slice(0, 1);
+  return stores.every((store, at) =>
+    stores.slice(at + 1).every((other) => differsAt(store, other, broadest) === 0),
+  );
+}
+
 /** Moves the replica that adds least to isolation, if another store adds more. */
 function improveLocation(context: CheckContext, region: RegionInfo): Operator | undefined {
   const labels = context.cluster.config.locationLabels;
   if (labels.length === 0) return undefined;
   const stores = regionStores(context.cluster, region);
+  if (allApart(stores, labels)) return undefined;
   const old = storeToRemove(context, region, stores);
   if (old === undefined) return undefined;
   const others = stores.filter(({ meta }) => meta.id !== old.meta.id);
