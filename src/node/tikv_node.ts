@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { Prng } from "../base/index.js";
+import { idToNumber, Prng } from "../base/index.js";
 import type { Host } from "../config/index.js";
 import {
   configToJson,
@@ -21,9 +21,14 @@ import {
   MemorySnapFiles,
   NodeSnapFiles,
   type SnapFiles,
-  type Transport,
+  type TransportHooks,
 } from "../raftstore/index.js";
-import { listenTikvServer, type TikvListener } from "../server/index.js";
+import {
+  listenTikvServer,
+  type RaftTransport,
+  startRaftTransport,
+  type TikvListener,
+} from "../server/index.js";
 import { listenStatus, type StatusSources } from "../status/index.js";
 import { type RunningStore, startStore } from "../storage/index.js";
 import { bindEngineMetrics } from "./bind_metrics.js";
@@ -31,7 +36,13 @@ import type { Environment } from "./environment.js";
 import { advertised, listenOn } from "./ports.js";
 import { realTimers } from "./real_timers.js";
 import { checkDataDir } from "./startup_checks.js";
-import { engineOptions, raftstoreOptions, serverOptions, storageOptions } from "./tikv_options.js";
+import {
+  engineOptions,
+  raftstoreOptions,
+  raftTransportOptions,
+  serverOptions,
+  storageOptions,
+} from "./tikv_options.js";
 
 export interface TikvNodeOptions {
   readonly config: TikvConfig;
@@ -77,6 +88,7 @@ export async function startTikvNode(
   const bound = { host: hostOf(config).host, port: listener.port };
   const address = advertised(config["server.advertise-addr"], hostOf(config), bound);
   const placement = { address, statusAddress: statusAddress ?? "", dataDir };
+  const raft = raftTransport(config, { kernels, pd }, env);
   const store = await startStore(
     { raftstore: raftstoreOptions(config, placement), storage: storageOptions(config) },
     {
@@ -84,12 +96,12 @@ export async function startTikvNode(
       timers: realTimers,
       prng: new Prng(randomBytes(8).readBigUInt64LE()),
       snapFiles: openSnapFiles(dataDir),
-      transport: () => NO_TRANSPORT,
+      transport: (hooks) => raft.start(hooks).transport,
     },
   );
   shutdown.add("store", () => store.stop());
   running.store = store;
-  const server = listener.serve(store.storage);
+  const server = listener.serve(store.storage, raft.running?.service);
   const graceMs = config["server.graceful-shutdown-timeout"] * DRAIN_SHARE;
   shutdown.add("grpc server", () => server.stop(graceMs));
   const listenAddress = formatAddress(bound);
@@ -98,8 +110,32 @@ export async function startTikvNode(
 
 /** The subdirectory of the data directory that holds received snapshots, as in TiKV. */
 const SNAP_DIR = "snap";
-/** Until other stores can be reached. */
-const NO_TRANSPORT: Transport = { send: () => "full", flush: () => undefined };
+
+interface RaftStarter {
+  running?: RaftTransport;
+  start(hooks: TransportHooks): RaftTransport;
+}
+
+/** Returns what connects a store with the others, once the store is there. */
+function raftTransport(
+  config: TikvConfig,
+  { kernels, pd }: { readonly kernels: Kernels; readonly pd: PdClient },
+  env: Environment,
+): RaftStarter {
+  const { metrics } = env;
+  const starter: RaftStarter = {
+    start({ storeId, clusterId, events, snapshots }) {
+      const own = { storeId: idToNumber(storeId), clusterId };
+      const logger = env.logger.child({ component: "raft client" });
+      const deps = { events, snapshots, pd, kernels, timers: realTimers, logger, metrics };
+      const running = startRaftTransport(own, raftTransportOptions(config), deps);
+      env.shutdown.add("raft transport", async () => running.close());
+      starter.running = running;
+      return running;
+    },
+  };
+  return starter;
+}
 
 function openSnapFiles(dataDir: string): SnapFiles {
   if (dataDir === "") return new MemorySnapFiles(new MemorySnapDisk(), realTimers);
