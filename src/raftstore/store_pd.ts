@@ -93,8 +93,9 @@ export class StorePd {
     return this.#heartbeats.stop();
   }
 
+  /** The report is made behind the round that calls this: the peer shows its new role then. */
   regionChanged(peer: Peer): void {
-    if (isLed(peer)) this.#heartbeats.regionChanged(peer.regionId);
+    this.#heartbeats.regionChanged(peer.regionId);
   }
 
   onSplit(regions: readonly RegionInfo[]): void {

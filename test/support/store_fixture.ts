@@ -3,7 +3,11 @@ import type { Clock, Logger } from "../../src/base/index.js";
 import { EMPTY_BYTES, NULL_LOGGER, NULL_METRICS, toHex } from "../../src/base/index.js";
 import { CF_NAMES, type Engine, openEngine } from "../../src/engine/index.js";
 import { loadKernels } from "../../src/kernel/index.js";
-import { RAFTSTORE_DEFAULTS, type RegionInfo } from "../../src/raftstore/index.js";
+import {
+  RAFTSTORE_DEFAULTS,
+  type RaftstoreOptions,
+  type RegionInfo,
+} from "../../src/raftstore/index.js";
 import {
   type RequestContext,
   type RunningStore,
@@ -34,6 +38,7 @@ const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
 
 export interface FixtureOptions {
   readonly storage?: Partial<StorageOptions>;
+  readonly raftstore?: Partial<RaftstoreOptions>;
   readonly address?: string;
   /** Default: "", no disk to fill. */
   readonly dataDir?: string;
@@ -67,6 +72,7 @@ export async function startFixture(given: FixtureOptions = {}): Promise<Fixture>
         version: "8.5.0",
         dataDir: given.dataDir ?? "",
         pdRetryIntervalMs: 1,
+        ...given.raftstore,
       },
       storage,
     },
