@@ -46,7 +46,8 @@ const SLICE_REGIONS = 64;
 export class Heartbeats {
   readonly #options: HeartbeatOptions;
   readonly #deps: HeartbeatDeps;
-  #stopped = false;
+  /** PD sends clients to whom it hears of: nothing is reported before `start`. */
+  #state: "new" | "running" | "stopped" = "new";
   /** Ends a pause at once. */
   readonly #pauses = new Set<() => void>();
   #loops: readonly Promise<void>[] = [];
@@ -68,22 +69,27 @@ export class Heartbeats {
 
   /** Sends the first heartbeats, and goes on until `stop`. */
   start(): void {
+    this.#state = "running";
     this.#loops = [this.#storeLoop(), this.#regionLoop()];
   }
 
-  /** Reports a region soon: its leader, epoch or members changed. */
+  /** Reports a region soon: its leader, epoch or members changed. `start` reports all. */
   regionChanged(regionId: number): void {
-    if (this.#stopped) return;
+    if (this.#state !== "running") return;
     this.#due.add(regionId);
     this.#report();
   }
 
   /** Resolves when no heartbeat is under way and none will follow. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#state = "stopped";
     this.#due.clear();
     for (const end of this.#pauses) end();
     await Promise.all([...this.#loops, this.#reporting]);
+  }
+
+  get #isStopped(): boolean {
+    return this.#state === "stopped";
   }
 
   #nowSeconds(): number {
@@ -91,7 +97,7 @@ export class Heartbeats {
   }
 
   #pause(ms: number): Promise<void> {
-    if (this.#stopped) return Promise.resolve();
+    if (this.#isStopped) return Promise.resolve();
     return new Promise((resolve) => {
       const end = (): void => {
         cancel();
@@ -104,7 +110,7 @@ export class Heartbeats {
   }
 
   async #storeLoop(): Promise<void> {
-    while (!this.#stopped) {
+    while (!this.#isStopped) {
       await this.#storeHeartbeat();
       await this.#pause(this.#options.storeIntervalMs);
     }
@@ -125,7 +131,7 @@ export class Heartbeats {
   }
 
   async #regionLoop(): Promise<void> {
-    while (!this.#stopped) {
+    while (!this.#isStopped) {
       const led = new Set(this.#deps.ledRegions());
       for (const regionId of led) this.#due.add(regionId);
       for (const regionId of this.#lastRegionSeconds.keys()) {
@@ -144,7 +150,7 @@ export class Heartbeats {
   async #reportDue(): Promise<void> {
     // A turn first: changes of one poll round make one report, of the state behind it.
     await Promise.resolve();
-    for (let count = 1; !this.#stopped; count++) {
+    for (let count = 1; !this.#isStopped; count++) {
       const [regionId] = this.#due;
       if (regionId === undefined) break;
       this.#due.delete(regionId);
@@ -169,7 +175,7 @@ export class Heartbeats {
       return true;
     }
     metrics.regionHeartbeatErrors++;
-    if (!this.#stopped) this.#due.add(regionId);
+    if (!this.#isStopped) this.#due.add(regionId);
     await this.#onFailure("region heartbeat", reply.error);
     return false;
   }

@@ -114,6 +114,17 @@ test("the first at once, then each in its period; intervals join", async () => {
   assert.is(pd.storeHeartbeats.length, 7);
 });
 
+test("nothing is reported before the start, then each region once", async () => {
+  const { pd, heartbeats } = make([2]);
+  heartbeats.regionChanged(2);
+  await settle();
+  assert.equal(reported(pd), []);
+  heartbeats.start();
+  await settle();
+  assert.equal(reported(pd), [2]);
+  await heartbeats.stop();
+});
+
 test("a changed region is reported at once, and once for changes of one turn", async () => {
   const { pd, heartbeats, led } = make([2]);
   heartbeats.start();
