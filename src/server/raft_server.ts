@@ -180,15 +180,19 @@ export class RaftServer {
     this.#forget(stream);
     if (refused !== null) {
       stream.isRefused = true;
-      this.deps.logger.warn("stream of raft messages refused", {
-        peer: stream.call.getPeer(),
-        from_store_id: String(stream.call.metadata.get(SOURCE_STORE_ID)[0] ?? ""),
-        reason: refused.details,
-      });
+      if (refused !== SERVER_DRAINING) this.#log(stream, refused);
       // What still comes is read and thrown away until grpc-js has closed the call.
       stream.call.resume();
       stream.respond(refused);
     } else stream.respond(null, DONE);
+  }
+
+  #log({ call }: Stream, refused: GrpcStatus): void {
+    this.deps.logger.warn("stream of raft messages refused", {
+      peer: call.getPeer(),
+      from_store_id: String(call.metadata.get(SOURCE_STORE_ID)[0] ?? ""),
+      reason: refused.details,
+    });
   }
 
   #forget(stream: Stream): void {

@@ -78,6 +78,9 @@ class Receiving {
   #sink: SnapshotSink | undefined;
   #message: RaftMessage | undefined;
   #isOver = false;
+  /** A chunk waits for the disk. */
+  #isWriting = false;
+  #hasEnded = false;
   #cancelTimer: () => void = () => {};
 
   constructor(
@@ -178,10 +181,13 @@ class Receiving {
   #write(data: Uint8Array): void {
     const { call } = this;
     call.pause();
+    this.#isWriting = true;
     this.#sink?.ready(() => {
       if (this.#isOver) return;
+      this.#isWriting = false;
       const problem = this.#sink?.write(data);
       if (problem !== undefined) this.end(DAMAGED(problem));
+      else if (this.#hasEnded) this.#whole();
       else call.resume();
     });
   }
@@ -192,6 +198,9 @@ class Receiving {
    */
   #whole(): void {
     if (this.#isOver) return;
+    this.#hasEnded = true;
+    // Node tells the end right behind the last chunk, also of a stream that was paused at it.
+    if (this.#isWriting) return;
     if (this.#sink === undefined) {
       this.#damaged("the stream ended before its first chunk");
       return;
