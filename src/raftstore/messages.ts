@@ -72,8 +72,6 @@ export interface ApplyRegistration {
   readonly regionId: number;
   readonly peerId: number;
   readonly region: RegionInfo;
-  /** Term of the peer now: older proposals are stale. */
-  readonly term: number;
   readonly applyState: RaftApplyState;
   /** Term of the entry at the applied index. */
   readonly appliedTerm: number;
@@ -82,7 +80,6 @@ export interface ApplyRegistration {
 /** Committed entries, durable here, with the proposals that belong to them. */
 export interface ApplyTask {
   readonly regionId: number;
-  readonly term: number;
   readonly entries: readonly Entry[];
   readonly proposals: readonly Proposal[];
   /** The commit index and its term as known with these entries. */

@@ -19,7 +19,6 @@ export function registrationOf(peer: Peer): ApplyRegistration {
     regionId: peer.regionId,
     peerId: peer.peerNumber,
     region: peer.region,
-    term: peer.rawNode.term,
     applyState: storage.applyState,
     appliedTerm: storage.appliedTerm,
   };

@@ -75,7 +75,6 @@ function applyCommitted(peer: Peer, ctx: PeerContext, entries: readonly Entry[])
   ctx.metrics.ready.commit++;
   const task = {
     regionId: peer.regionId,
-    term: peer.rawNode.term,
     entries,
     proposals: peer.proposals.takeUpTo(last.term, last.index),
     commitIndex: last.index,

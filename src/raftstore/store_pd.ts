@@ -112,8 +112,7 @@ export class StorePd {
   }
 
   checkSplit(peer: Peer): void {
-    const { approximateKeys, approximateSize } = peer.split;
-    this.#splitCheck.check(peer.region, { sizeBytes: approximateSize, keys: approximateKeys });
+    this.#splitCheck.check(peer.region, peer.split.counted);
   }
 
   validate(peer: Peer): void {

@@ -86,15 +86,15 @@ export function regionReport(
 ): RegionReport {
   const { region, self } = peer;
   const match = new Map(peer.rawNode.status().progress.map((one) => [one.id, one.match]));
-  const { sizeBytes, keys } = approximate(engine, region);
+  const { sizeBytes, keys } = peer.split.sizes() ?? approximate(engine, region);
   const { truncatedIndex } = peer.storage.applyState;
   return {
     region,
     leaderPeerId: peer.peerId,
     term: peer.term,
     ...peer.regionFlow.take(),
-    approximateSize: Math.max(sizeBytes, peer.split.approximateSize),
-    approximateKeys: Math.max(keys, peer.split.approximateKeys),
+    approximateSize: sizeBytes,
+    approximateKeys: keys,
     interval,
     downPeers: downPeers(region, self, (id) => peer.silentMs(Number(id)), maxDownMs),
     pendingPeers: pendingPeers(region, self, (id) => match.get(Number(id)) ?? 0, truncatedIndex),

@@ -133,7 +133,6 @@ export class ApplyHarness {
       regionId,
       peerId: Number(self.id),
       region,
-      term: 6,
       applyState: initialApplyState(),
       appliedTerm: 5,
       ...change,
@@ -150,7 +149,7 @@ export class ApplyHarness {
   ): void {
     const commitIndex = commit?.index ?? 5;
     const commitTerm = commit?.term ?? 5;
-    const task = { regionId, term: 6, entries, proposals, commitIndex, commitTerm };
+    const task = { regionId, entries, proposals, commitIndex, commitTerm };
     this.system.send(regionId, { kind: "apply", task });
   }
 

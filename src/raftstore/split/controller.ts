@@ -4,6 +4,7 @@
  * on_split_region_check_tick, on_approximate_region_size.
  */
 import type { ApplyRes, SplitCheckResult } from "../messages.js";
+import type { Approximate } from "./approximate.js";
 
 export interface SplitControllerOptions {
   /** Growth after which a region is looked at again, bytes. */
@@ -17,6 +18,8 @@ export class SplitController {
   #grown: number;
   #sizeBytes = 0;
   #keys = 0;
+  /** Whether the sizes start from a look, or from nothing. */
+  #known = false;
   #checking = false;
 
   constructor(options: SplitControllerOptions) {
@@ -24,13 +27,14 @@ export class SplitController {
     this.#grown = options.regionSplitCheckDiffBytes;
   }
 
-  /** Bytes and keys, for heartbeats: as of the last look, and what was written since. */
-  get approximateSize(): number {
-    return this.#sizeBytes;
+  /** Bytes and keys as of the last look, and what was written since; all that is known here. */
+  get counted(): Approximate {
+    return { sizeBytes: this.#sizeBytes, keys: this.#keys };
   }
 
-  get approximateKeys(): number {
-    return this.#keys;
+  /** Returns the region's sizes for heartbeats; undefined as long as nobody has looked. */
+  sizes(): Approximate | undefined {
+    return this.#known ? this.counted : undefined;
   }
 
   /** Counts what was applied. Deletes count as growth until the next look. */
@@ -61,6 +65,7 @@ export class SplitController {
       this.#grown = this.#options.regionSplitCheckDiffBytes;
       return [];
     }
+    this.#known = true;
     this.#sizeBytes = result.sizeBytes + this.#grown;
     this.#keys = result.keys;
     return result.splitKeys;

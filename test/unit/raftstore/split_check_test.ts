@@ -338,11 +338,12 @@ function applied(
 test("controller: looks at first, then after growth, one look at a time", () => {
   const controller = new SplitController({ regionSplitCheckDiffBytes: 10 });
   assert.ok(controller.onTick());
+  assert.is(controller.sizes(), undefined, "nobody has looked");
   controller.onApplied(applied(50));
   assert.not(controller.onTick(), "one look is under way");
   const result = { version: 4n, sizeBytes: 100, keys: 7, splitKeys: [] };
   assert.equal(controller.onChecked(result, 4n), []);
-  assert.is(controller.approximateSize, 150);
+  assert.equal(controller.sizes(), { sizeBytes: 150, keys: 7 });
   assert.ok(controller.onTick());
   controller.onChecked(result, 4n);
   controller.onApplied(applied(9));
@@ -357,7 +358,7 @@ test("controller: a result for another version is not acted on, and the region l
   const splitKeys = [utf8("m")];
   const result = { version: 4n, sizeBytes: 100, keys: 7, splitKeys };
   assert.equal(controller.onChecked(result, 5n), []);
-  assert.is(controller.approximateSize, 0);
+  assert.is(controller.counted.sizeBytes, 0);
   assert.ok(controller.onTick());
   assert.equal(controller.onChecked({ ...result, version: 5n }, 5n), splitKeys);
   assert.not(controller.onTick());
@@ -365,7 +366,7 @@ test("controller: a result for another version is not acted on, and the region l
   assert.ok(controller.onTick());
   controller.onChecked({ ...result, version: 5n }, 5n);
   controller.onSplit(2);
-  assert.is(controller.approximateSize, 50);
+  assert.is(controller.counted.sizeBytes, 50);
   assert.ok(controller.onTick());
 });
 
