@@ -70,6 +70,12 @@ export class Peer implements ReadDelegate {
   heldSnapshot: RaftMessage | undefined;
   /** Destroy this peer as soon as what is handed out is applied, then hand on the message. */
   removal: { readonly redeliver: RaftMessage | undefined } | undefined;
+  /**
+   * Whether the leader spoke since the last look at it. That a leader is known says less: a learner
+   * never campaigns, so it knows its last leader for ever, and would never find out that it was
+   * removed.
+   */
+  leaderHeard = false;
   /** Ticks since the start. */
   ticks = 0;
   /** Whether a tick waits in the mailbox. */

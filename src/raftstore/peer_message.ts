@@ -132,6 +132,7 @@ function onTaken(peer: Peer, ctx: PeerContext, message: RaftMessage): void {
   const leads = peer.rawNode.role === Role.Leader;
   if (raft.type === MessageType.ReadIndex && leads && peer.isSplitting) return;
   peer.rawNode.step(raft);
+  if (raft.from === peer.rawNode.leader) peer.leaderHeard = true;
 }
 
 function onExtra(peer: Peer, ctx: PeerContext, message: RaftMessage): void {
@@ -139,6 +140,8 @@ function onExtra(peer: Peer, ctx: PeerContext, message: RaftMessage): void {
     if (message.checkRegion !== undefined) peer.stale.onResponse(peer.region, message.checkRegion);
     return;
   }
+  // Who has no data knows nothing of the region.
+  if (!peer.storage.isInitialized) return;
   ctx.transport.send({
     ...messageBase(peer, message.fromPeer),
     extra: EXTRA_MESSAGE.CheckStalePeerResponse,

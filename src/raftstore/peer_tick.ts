@@ -77,10 +77,11 @@ function checkStale(peer: Peer, ctx: PeerContext): void {
   const { rawNode, storage, self, region, stale } = peer;
   const state = stale.onTick(peer.turnMs, {
     isLeader: rawNode.role === Role.Leader,
-    hasLeader: rawNode.leader !== 0,
+    hasLeader: peer.leaderHeard,
     isInitialized: storage.isInitialized,
     isLearner: self.role === PEER_ROLE.Learner,
   });
+  peer.leaderHeard = false;
   switch (state) {
     case "valid":
       break;

@@ -2,12 +2,12 @@
  * Waiting for PD: asks until it answers, one log line in a while, ends when the store stops.
  * Not a back-off with jitter: one store asks a few times a second, and only at start.
  */
-import { setTimeout as delay } from "node:timers/promises";
-import { type Clock, type Logger, TikvError } from "../base/index.js";
+import { type Clock, type Logger, TikvError, type Timers } from "../base/index.js";
 import type { PdFailure, PdReply } from "./pd_port.js";
 
 export interface RetryDeps {
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly retryIntervalMs: number;
@@ -43,8 +43,17 @@ export class PdRetry {
       this.lastLogMs = now;
       this.deps.logger.warn("waiting for pd", { request: what, err: reason });
     }
-    const { signal, retryIntervalMs } = this.deps;
-    await delay(retryIntervalMs, undefined, { signal }).catch(() => signal.throwIfAborted());
+    const { signal, timers, retryIntervalMs } = this.deps;
+    await new Promise<void>((resolve) => {
+      const end = (): void => {
+        cancel();
+        signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const cancel = timers.after(retryIntervalMs, end);
+      signal.addEventListener("abort", end, { once: true });
+    });
+    signal.throwIfAborted();
   }
 }
 

@@ -41,6 +41,7 @@ export type BootstrapStep =
 export async function openStore(options: StoreOptions, deps: OpenDeps): Promise<Store> {
   const retry = new PdRetry({
     clock: deps.clock,
+    timers: deps.timers,
     logger: deps.logger,
     signal: deps.signal,
     retryIntervalMs: options.pdRetryIntervalMs,

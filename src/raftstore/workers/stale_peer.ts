@@ -18,7 +18,7 @@ export type StaleState =
 /** What the tick sees of its peer. */
 export interface StaleView {
   readonly isLeader: boolean;
-  /** Whether a leader of the current term is known. */
+  /** Whether the leader of the current term spoke since the last tick. */
   readonly hasLeader: boolean;
   readonly isInitialized: boolean;
   readonly isLearner: boolean;
