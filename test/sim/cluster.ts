@@ -2,7 +2,7 @@
  * Machines, network, PD and stores of one run, put together. What faults, clients and checkers see
  * of them is here; what runs on a machine is a StoreProcess.
  */
-import { type Prng, toHex } from "../../src/base/index.js";
+import { type Logger, type Prng, toHex } from "../../src/base/index.js";
 import {
   PEER_ROLE,
   type RaftEvents,
@@ -13,6 +13,7 @@ import type { MessageCodec } from "../../src/raftstore/message_codec.js";
 import { MemorySnapDisk } from "../../src/raftstore/snapshot/files.js";
 import { SimDisk, SimEngine } from "./disk.js";
 import { SimHost } from "./host.js";
+import { machineLogger } from "./log.js";
 import type { SimLoop } from "./loop.js";
 import type { FaultStore, FaultTarget } from "./nemesis/target.js";
 import { SimNetwork } from "./network.js";
@@ -109,7 +110,7 @@ export class SimStore implements FaultStore, StoreView {
 
   snapshotEnd(): SnapshotEnd | undefined {
     const { process, host } = this;
-    if (process === undefined) return undefined;
+    if (process?.events === undefined || process.snapshots === undefined) return undefined;
     return { host, snapshots: process.snapshots, events: process.events };
   }
 
@@ -148,6 +149,8 @@ export class SimStore implements FaultStore, StoreView {
       prng: streams.stores,
       options,
       trace,
+      logger: machineLogger(host.name, this.cluster.deps.loop),
+      fail: (error) => this.cluster.deps.loop.fail(error),
       onFatal,
     });
   }
@@ -164,9 +167,11 @@ export class SimCluster implements FaultTarget, KvAccess {
   /** Snapshots that arrived whole. */
   snapshots = 0;
   readonly deps: ClusterDeps;
+  private readonly log: Logger;
 
   constructor(deps: ClusterDeps) {
     this.deps = deps;
+    this.log = machineLogger("kv", deps.loop);
     const { loop, trace, options, streams } = deps;
     this.keys = options.keys;
     this.network = new SimNetwork(loop, streams.net, options.network, trace);
@@ -176,6 +181,7 @@ export class SimCluster implements FaultTarget, KvAccess {
       host: this.pdHost,
       prng: streams.disk,
       trace,
+      logger: machineLogger("pd", loop),
       replicas: options.replicas,
       sendOrder: (order) => this.byId(Number(order.targetPeer.storeId))?.pdPort?.push(order),
     });
@@ -299,7 +305,13 @@ export class SimCluster implements FaultTarget, KvAccess {
       kind: "kv",
       text: `${route.region.id} ${key} ${operation.kind}`,
       timeoutUs: this.deps.options.requestTimeoutUs,
-      work: (answer) => store.process?.serve(request, answer),
+      work: (answer) =>
+        store.process?.serve(request, (reply) => {
+          const { isReplicaRead } = route;
+          const at = { region: Number(route.region.id), store: store.storeId, isReplicaRead };
+          this.log.debug("kv", { client, key, operation, ...at, reply });
+          answer(reply);
+        }),
       done,
     });
   }

@@ -3,7 +3,7 @@
  * disk. What arrives over the network and what leaves is here; timestamps are the machine's time,
  * for raw keys do not need more.
  */
-import { EMPTY_BYTES, err, NULL_LOGGER, ok, Prng } from "../../src/base/index.js";
+import { EMPTY_BYTES, err, type Logger, ok, Prng } from "../../src/base/index.js";
 import {
   type DownPeer,
   NODE_STATE,
@@ -133,6 +133,7 @@ export interface SimPdDeps {
   readonly host: SimHost;
   readonly prng: Prng;
   readonly trace: SimTrace;
+  readonly logger: Logger;
   readonly replicas: number;
   /** Takes an order to the store that leads a region. */
   readonly sendOrder: (order: RegionOrder) => void;
@@ -159,7 +160,7 @@ class PdProcess {
       {
         kv,
         clock: host,
-        logger: NULL_LOGGER,
+        logger: deps.logger,
         probe: () => Promise.reject(new Error("stores of the simulator do not move")),
         ids: this.ids,
         prng: new Prng(BigInt(prng.nextU32())),

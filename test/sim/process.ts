@@ -2,7 +2,7 @@
  * A store process as the simulated cluster sees it: what it gets from its machine, and what checkers
  * and clients get from it. store.ts implements it with production code.
  */
-import type { Prng, Timers } from "../../src/base/index.js";
+import type { Logger, Prng, Timers } from "../../src/base/index.js";
 import type { Runner } from "../../src/batch/index.js";
 import type { RaftEvents, SnapshotManager, Transport } from "../../src/raftstore/index.js";
 import type { MemorySnapDisk } from "../../src/raftstore/snapshot/files.js";
@@ -29,6 +29,9 @@ export interface StoreEnv {
   readonly prng: Prng;
   readonly options: SimOptions;
   readonly trace: SimTrace;
+  readonly logger: Logger;
+  /** Ends the run: production code threw where nobody expects it. */
+  readonly fail: (error: unknown) => void;
   /** Ends the process: a crash of the machine's store. */
   readonly onFatal: (error: Error) => void;
 }
@@ -37,8 +40,9 @@ export interface StoreEnv {
 export interface StoreProcess {
   /** 0 until it is known. */
   readonly storeId: number;
-  readonly events: RaftEvents;
-  readonly snapshots: SnapshotManager;
+  /** Undefined while it starts. */
+  readonly events: RaftEvents | undefined;
+  readonly snapshots: SnapshotManager | undefined;
   serve(request: KvRequest, answer: (reply: KvReply) => void): void;
   peers(): readonly PeerView[];
   appliedState(regionId: number): AppliedState | undefined;

@@ -1,7 +1,14 @@
 /** Production's options as the simulator sets them: short times, small limits, tiny ones in some seeds. */
 import type { Prng } from "../../src/base/index.js";
 import { BATCH_CONFIG_DEFAULT } from "../../src/batch/index.js";
-import { REPLICATION_DEFAULTS, type ReplicationOptions } from "../../src/raftstore/index.js";
+import { API_VERSION } from "../../src/codec/index.js";
+import {
+  RAFTSTORE_DEFAULTS,
+  REPLICATION_DEFAULTS,
+  type ReplicationOptions,
+} from "../../src/raftstore/index.js";
+import type { StoreOptions } from "../../src/raftstore/store.js";
+import type { StoreEnv } from "./process.js";
 
 /** Length of a Raft tick. An election takes 1 to 2 s, a lease lasts 0.8 s at most. */
 const TICK_MS = 100;
@@ -38,5 +45,17 @@ export function replicationOptions(prng: Prng, isTiny: boolean): ReplicationOpti
   };
 }
 
-/** Heartbeats to PD, ms. */
-export const PD_INTERVALS = { storeMs: 1_000, regionMs: 1_000 } as const;
+/** Returns all options of a store. */
+export function storeOptions({ number, prng, options }: StoreEnv): StoreOptions {
+  return {
+    ...RAFTSTORE_DEFAULTS,
+    address: `s${number}:20160`,
+    version: "8.5.0",
+    dataDir: "simulated",
+    pdStoreHeartbeatTickIntervalMs: 1_000,
+    pdHeartbeatTickIntervalMs: 1_000,
+    replication: replicationOptions(prng, options.tiny),
+    apiVersion: API_VERSION.V1,
+    reserveSpaceBytes: 1_000_000_000,
+  };
+}

@@ -1,7 +1,7 @@
 /** PD on its simulated machine: stores register, regions report, orders come, a crash loses nothing. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Prng } from "../../../src/base/index.js";
+import { NULL_LOGGER, Prng } from "../../../src/base/index.js";
 import {
   initialRegion,
   type RegionInfo,
@@ -70,6 +70,7 @@ test("a region gets an order for a second replica; PD remembers it after a crash
     host: machine("pd"),
     prng: new Prng(3n),
     trace,
+    logger: NULL_LOGGER,
     replicas: 3,
     sendOrder: (order) => ports[Number(order.targetPeer.storeId) - 1]?.push(order),
   });

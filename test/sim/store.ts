@@ -1,0 +1,114 @@
+/**
+ * A store process on a simulated machine: production's store and storage, opened as a real start
+ * does, behind the ports of the simulator.
+ */
+import { NULL_METRICS } from "../../src/base/index.js";
+import { enginePort, type RaftEvents, type SnapshotManager } from "../../src/raftstore/index.js";
+import { MemorySnapFiles } from "../../src/raftstore/snapshot/files.js";
+import { openStore } from "../../src/raftstore/start.js";
+import type { Store, StoreOptions } from "../../src/raftstore/store.js";
+import { STORAGE_DEFAULTS, type StorageOptions } from "../../src/storage/index.js";
+import { RaftStorage } from "../../src/storage/storage.js";
+import { sharedKernels } from "./kernels.js";
+import { probeApplied, probePeers } from "./probe.js";
+import type { StoreEnv, StoreProcess } from "./process.js";
+import { storeOptions } from "./store_options.js";
+import type { AppliedState, PeerView } from "./view.js";
+import type { KvReply, KvRequest } from "./workload/kv.js";
+import { serveKv } from "./workload/service.js";
+
+const STORAGE: StorageOptions = { ...STORAGE_DEFAULTS, ttlCheckPollIntervalMs: 0 };
+/** Space of the disk, bytes; the reserve is a tenth. */
+const CAPACITY = 1_000_000_000_000;
+const FULL_AVAILABLE = 1_000;
+
+export class SimStoreProcess implements StoreProcess {
+  storeId = 0;
+  private readonly env: StoreEnv;
+  private store: Store | undefined;
+  private storage: RaftStorage | undefined;
+  private hooks: { readonly events: RaftEvents; readonly snapshots: SnapshotManager } | undefined;
+
+  constructor(env: StoreEnv) {
+    this.env = env;
+    this.open().catch((error: Error) => env.onFatal(error));
+  }
+
+  get events(): RaftEvents | undefined {
+    return this.hooks?.events;
+  }
+
+  get snapshots(): SnapshotManager | undefined {
+    return this.hooks?.snapshots;
+  }
+
+  serve(request: KvRequest, answer: (reply: KvReply) => void): void {
+    const { storage } = this;
+    if (storage === undefined) {
+      const error = { kind: "regionNotFound", message: "starting", regionId: 0n } as const;
+      answer({ kind: "refused", error });
+      return;
+    }
+    serveKv(storage, request).then(answer, (error: unknown) => this.env.fail(error));
+  }
+
+  peers(): readonly PeerView[] {
+    return this.store === undefined ? [] : probePeers(this.store["allPeers"](), this.env.host);
+  }
+
+  appliedState(regionId: number): AppliedState | undefined {
+    return probeApplied(regionId, this.env.engine, this.env.disk);
+  }
+
+  describe(): string[] {
+    if (this.store === undefined) return ["is starting"];
+    return [...this.store["allPeers"]()].map((peer) => {
+      const { region, regionId } = peer;
+      const epoch = `${region.version}/${region.confVer}`;
+      return `region ${regionId} epoch ${epoch} peer ${peer.rawNode.debugState()}`;
+    });
+  }
+
+  private async open(): Promise<void> {
+    const { env } = this;
+    const { host, engine, pd, disk, prng, runner, snapDisk, logger, onFatal } = env;
+    const port = enginePort(engine, onFatal);
+    const store = await openStore(this.options(), {
+      port,
+      pd,
+      clock: host,
+      timers: host,
+      runner,
+      kernels: sharedKernels(),
+      prng,
+      snapFiles: new MemorySnapFiles(snapDisk, host),
+      transport: (hooks) => {
+        this.hooks = hooks;
+        this.storeId = Number(hooks.storeId);
+        return env.transport;
+      },
+      logger,
+      metrics: NULL_METRICS,
+      statFs: () => ({ capacity: CAPACITY, available: disk.isFull ? FULL_AVAILABLE : CAPACITY }),
+      onFatal,
+      signal: new AbortController().signal,
+    });
+    this.store = store;
+    store.start(() => undefined);
+    this.storage = new RaftStorage(STORAGE, {
+      engine,
+      router: store,
+      disk: store.disk,
+      pd,
+      clock: host,
+      metrics: NULL_METRICS,
+      logger,
+      kernels: sharedKernels(),
+    });
+    store.startHeartbeats();
+  }
+
+  private options(): StoreOptions {
+    return storeOptions(this.env);
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * One run from one seed: boot, a safety phase with faults and clients, a heal, and a liveness phase
+ * in which everything has to come to rest. Checkers run after every event. The name is that of
+ * TigerBeetle's simulator.
+ */
+import { assert } from "../../src/base/index.js";
+import { MessageCodec } from "../../src/raftstore/message_codec.js";
+import {
+  checkLinearizability,
+  newCheckers,
+  OneLeader,
+  stuckReasons,
+  zombieReasons,
+} from "./checkers/index.js";
+import { SimCluster, type StoreKind } from "./cluster.js";
+import { History } from "./history.js";
+import { sharedKernels } from "./kernels.js";
+import { SimLoop } from "./loop.js";
+import { Nemesis } from "./nemesis/nemesis.js";
+import { optionsOf, type SimOptions, streamsOf } from "./options.js";
+import { SimFailure, type SimReport } from "./report.js";
+import { SimStoreProcess } from "./store.js";
+import { SimTrace } from "./trace.js";
+import { type Checker, CheckFailed, type ClusterView } from "./view.js";
+import { Client } from "./workload/client.js";
+import { keyAt } from "./workload/kv.js";
+
+const BOOT_MAX_US = 60_000_000;
+const STEP_US = 100_000;
+/** Glances look at some things everywhere, sweeps at everything; one in this time. */
+const GLANCE_US = 20_000;
+const SWEEP_US = 500_000;
+
+const PRODUCTION: StoreKind = {
+  start: (env) => new SimStoreProcess(env),
+  codec: new MessageCodec(sharedKernels()),
+};
+
+/** What a test may change of a run. */
+export interface SimHooks {
+  readonly kind?: StoreKind;
+  readonly options?: (options: SimOptions) => SimOptions;
+}
+
+export class Vopr {
+  private readonly loop = new SimLoop();
+  private readonly trace = new SimTrace();
+  private readonly history = new History();
+  private readonly leaders = new OneLeader();
+  private readonly checkers: readonly Checker[] = [this.leaders, ...newCheckers()];
+  private readonly options: SimOptions;
+  private readonly cluster: SimCluster;
+  private readonly nemesis: Nemesis;
+  private readonly clients: readonly Client[];
+  private glancedUs = 0;
+  private sweptUs = 0;
+
+  constructor(seed: bigint, hooks: SimHooks = {}) {
+    const options = hooks.options?.(optionsOf(seed)) ?? optionsOf(seed);
+    this.options = options;
+    const streams = streamsOf(seed);
+    const { loop, trace, history } = this;
+    const kind = hooks.kind ?? PRODUCTION;
+    this.cluster = new SimCluster({ loop, trace, options, streams, kind });
+    this.nemesis = new Nemesis(this.cluster, loop, streams.nemesis, options, trace);
+    this.clients = this.cluster.clientHosts.map((host, i) => {
+      const prng = streams.workload;
+      return new Client({ number: i, host, access: this.cluster, history, prng, options });
+    });
+  }
+
+  /** Rejects with SimFailure. */
+  async run(): Promise<SimReport> {
+    const started = process.hrtime.bigint();
+    try {
+      await this.boot();
+      await this.safety();
+      await this.liveness();
+      checkLinearizability(this.history.byKey());
+    } catch (error) {
+      const checker = error instanceof CheckFailed ? error.checker : "";
+      const lines = [...this.trace.lines(), ...this.cluster.describe()];
+      throw new SimFailure(this.options.seed, { checker, lines }, error);
+    }
+    return this.report(Number(process.hrtime.bigint() - started) / 1e9);
+  }
+
+  /** Runs until `isDone`, looked at every tenth of a second; returns whether it came. */
+  private async runUntil(maxUs: number, isDone: () => boolean): Promise<boolean> {
+    const endUs = this.loop.nowUs + maxUs;
+    while (!isDone()) {
+      if (this.loop.nowUs >= endUs) return false;
+      await this.loop.run(this.loop.nowUs + STEP_US, () => this.afterEvent());
+    }
+    return true;
+  }
+
+  private async boot(): Promise<void> {
+    this.cluster.boot();
+    const isUp = await this.runUntil(BOOT_MAX_US, () => this.restReasons().length === 0);
+    assert(isUp, `the cluster does not come up: ${this.restReasons().join("; ")}`);
+  }
+
+  private async safety(): Promise<void> {
+    for (const client of this.clients) client.start();
+    this.nemesis.start();
+    await this.runUntil(this.options.safetyUs, () => false);
+  }
+
+  private async liveness(): Promise<void> {
+    this.trace.line(this.loop.nowUs, "sim", "heal");
+    this.nemesis.heal();
+    for (const client of this.clients) client.stop();
+    const isIdle = await this.runUntil(this.options.livenessMaxUs, () =>
+      this.clients.every((client) => client.isIdle),
+    );
+    if (!isIdle) throw new CheckFailed("liveness", "operations do not finish");
+    await this.readEverything();
+    await this.rest();
+    for (const checker of this.checkers) checker.atRest?.(this.cluster.view());
+  }
+
+  /** Reads every key once more: a write that was lost shows. */
+  private async readEverything(): Promise<void> {
+    const reader = this.clients[0] as Client;
+    const { history, options } = this;
+    for (let index = 0; index < options.keys; index++) {
+      const before = history.acknowledged;
+      const isRead = await this.runUntil(options.livenessMaxUs, () => {
+        // A read without an answer is asked again.
+        if (reader.isIdle && history.acknowledged === before) {
+          reader.once(keyAt(index), { kind: "get" });
+        }
+        return history.acknowledged > before;
+      });
+      if (!isRead) throw new CheckFailed("liveness", `key ${keyAt(index)} cannot be read`);
+    }
+  }
+
+  private async rest(): Promise<void> {
+    const isAtRest = await this.runUntil(
+      this.options.livenessMaxUs,
+      () => this.restReasons().length === 0,
+    );
+    if (!isAtRest) throw new CheckFailed("stuck region", this.restReasons().join("; "));
+  }
+
+  private restReasons(): string[] {
+    const view = this.cluster.view();
+    return [...this.cluster.restReasons(), ...stuckReasons(view), ...zombieReasons(view)];
+  }
+
+  private afterEvent(): void {
+    const store = this.cluster.touchedStore();
+    if (store !== undefined) for (const checker of this.checkers) checker.afterEvent?.(store);
+    const { nowUs } = this.loop;
+    if (nowUs - this.glancedUs < GLANCE_US) return;
+    this.glancedUs = nowUs;
+    const view: ClusterView = this.cluster.view();
+    for (const checker of this.checkers) checker.glance?.(view);
+    if (nowUs - this.sweptUs < SWEEP_US) return;
+    this.sweptUs = nowUs;
+    for (const checker of this.checkers) checker.sweep?.(view);
+  }
+
+  private report(realSeconds: number): SimReport {
+    const { options, history, loop, cluster } = this;
+    this.trace.line(loop.nowUs, "sim", `acknowledged ${history.acknowledged}`);
+    return {
+      seed: options.seed,
+      traceHash: this.trace.digest(),
+      simulatedSeconds: loop.nowUs / 1e6,
+      realSeconds,
+      events: loop.fired,
+      clients: this.clients.length,
+      acknowledged: history.acknowledged,
+      acknowledgedHottest: history.acknowledgedOn(keyAt(options.keys >>> 1)),
+      open: history.records.filter((record) => record.outcome === undefined).length,
+      ...cluster.counts(),
+      leaderChanges: this.leaders.changes,
+      regions: cluster.pd.regions.length,
+      faults: this.nemesis.counts,
+    };
+  }
+}
