@@ -84,7 +84,9 @@ class VirtualTimers implements Timers {
 
 /** One store, alive or crashed. */
 export class TestStore {
-  readonly disk = new MemoryDisk({ journal: true });
+  disk = new MemoryDisk({ journal: true });
+  /** All batches that were ever written, in order. */
+  readonly journal: Uint8Array[] = [];
   readonly snapDisk = new MemorySnapDisk();
   readonly fatal: TikvError[] = [];
   engine!: Engine;
@@ -117,6 +119,11 @@ export class TestStore {
   get(key: string): string | undefined {
     const value = this.engine.get("default", dataKey(utf8(key)));
     return value === undefined ? undefined : utf8Decode(value);
+  }
+
+  /** Goes on with an empty disk. */
+  replaceDisk(): void {
+    this.disk = new MemoryDisk({ journal: true });
   }
 
   open(): void {
@@ -187,10 +194,12 @@ export class TestStore {
         this.writesInFlight++;
         this.writes++;
         if (sync) this.syncs++;
-        this.cluster.onWrite(this, representation, sync);
+        this.journal.push(representation.slice());
+        const number = this.journal.length;
         void engine.writeBytes(representation, { sync }).then(() => {
           const done = (): void => {
             this.writesInFlight--;
+            this.cluster.onWritten(this, number, sync);
             if (this.engine === engine && this.store !== undefined) onDone();
           };
           if (this.holdWrites) this.held.push(done);
@@ -230,8 +239,8 @@ export class RaftCluster {
   readonly logger = NULL_LOGGER;
   /** False: the message is lost. */
   filter: (from: number, to: number, message: RaftMessage) => boolean = () => true;
-  /** Sees each engine write when it is submitted. */
-  onWrite: (store: TestStore, representation: Uint8Array, sync: boolean) => void = () => {};
+  /** Sees the end of each engine write; `number` counts its batches from 1. */
+  onWritten: (store: TestStore, number: number, sync: boolean) => void = () => {};
   /** Messages on their way; while `holdMessages` they stay there. */
   readonly inTransit: { from: TestStore; bytes: Uint8Array; snapshot: boolean }[] = [];
   holdMessages = false;
@@ -265,6 +274,7 @@ export class RaftCluster {
         batch.put("raft", applyStateKey(region.id), encodeRaftApplyState(initialApplyState()));
         batch.put("raft", raftStateKey(region.id), encodeRaftLocalState(initialRaftState()));
       }
+      store.journal.push(batch.bytes().slice());
       await store.engine.write(batch, { sync: true });
       store.start();
     }
