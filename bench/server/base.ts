@@ -2,6 +2,7 @@
  * This build's store against an older commit's, alternating in one run, so that what disturbs the
  * machine meets both; the median of the rounds' ratios is the figure. RUTILE_BASE names a directory
  * in which the older commit is checked out and built (`npm run asbuild`); without it, nothing runs.
+ * RUTILE_BASE_LOADS chooses loads by the beginning of their names.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -86,7 +87,9 @@ export async function run(context: BenchContext): Promise<Report[]> {
   return withStore([job], (ours) =>
     withStore([job, "", program], async (older) => {
       const reports: Report[] = [];
-      for (const series of SERIES) reports.push(...(await compare(context, series, ours, older)));
+      const wanted = process.env.RUTILE_BASE_LOADS ?? "";
+      const chosen = SERIES.filter(({ name }) => name.startsWith(wanted));
+      for (const series of chosen) reports.push(...(await compare(context, series, ours, older)));
       return reports;
     }),
   );
