@@ -17,6 +17,7 @@ import {
   type SchedulePort,
   type SnapFiles,
   type StatFs,
+  type Store,
   type StoreDeps,
 } from "../raftstore/index.js";
 import type { StorageOptions } from "./options.js";
@@ -109,8 +110,29 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
       return peer === undefined ? undefined : regionMeta(engine, peer);
     },
     stop: () => {
-      stopping ??= storage.stop().then(() => store.stop());
+      stopping ??= stopStore(storage, store, deps.timers);
       return stopping;
     },
   };
+}
+
+/** How long writes and reads that the log has not answered may take when the store stops, ms. */
+const STOP_WAIT_MS = 3000;
+
+/**
+ * Requests are refused first; those under way get their time, and raftstore answers what is left:
+ * a region without a quorum answers nothing by itself.
+ */
+async function stopStore(storage: RaftStorage, store: Store, timers: Timers): Promise<void> {
+  storage.close();
+  let isLate = false;
+  const cancel = timers.after(STOP_WAIT_MS, () => {
+    isLate = true;
+  });
+  while (storage.running > 0 && !isLate) {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+  cancel();
+  await store.stop();
+  await storage.stop();
 }
