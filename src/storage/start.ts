@@ -2,7 +2,15 @@
  * Starts a store: identity and first region (raftstore), then storage over it. Called by
  * node/tikv_node.ts once the gRPC port is bound, since PD is told that port.
  */
-import type { Clock, Logger, MetricsRegistry, Prng, TikvError, Timers } from "../base/index.js";
+import {
+  type Clock,
+  errorMessage,
+  type Logger,
+  type MetricsRegistry,
+  type Prng,
+  TikvError,
+  type Timers,
+} from "../base/index.js";
 import type { Engine } from "../engine/index.js";
 import type { Kernels } from "../kernel/index.js";
 import {
@@ -80,7 +88,7 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
     },
     {
       ...deps,
-      port: enginePort(deps.engine, (error) => deps.logger.error("a write was refused", {}, error)),
+      port: enginePort(deps.engine, (error) => deps.onFatal(asTikvError(error))),
       statFs: deps.statFs ?? realStatFs,
     },
   );
@@ -114,6 +122,12 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
       return stopping;
     },
   };
+}
+
+/** A write of raftstore that the engine refuses leaves a hole: the store cannot go on. */
+function asTikvError(error: Error): TikvError {
+  if (error instanceof TikvError) return error;
+  return new TikvError("KV:Engine:Engine", errorMessage(error), { cause: error });
 }
 
 /** How long writes and reads that the log has not answered may take when the store stops, ms. */
