@@ -16,6 +16,7 @@ import {
 } from "./raft_message.js";
 import type { DropReason } from "./raft_metrics.js";
 import type { RegionInfo } from "./region.js";
+import type { SnapKey } from "./snapshot/types.js";
 
 /** Returns the epoch of a region as messages carry it. */
 export function epochNumbers(region: RegionInfo): EpochNumbers {
@@ -172,6 +173,7 @@ function onSnapshotMessage(peer: Peer, ctx: PeerContext, message: RaftMessage): 
     return;
   }
   if (!hasPeer(region, message.toPeer)) {
+    ctx.snapshots.release(key);
     drop(ctx, "region_no_peer");
     return;
   }
@@ -183,7 +185,9 @@ function onSnapshotMessage(peer: Peer, ctx: PeerContext, message: RaftMessage): 
     return;
   }
   if (!peer.isCaughtUp) {
+    const before = peer.heldSnapshot;
     peer.heldSnapshot = message;
+    if (before !== undefined) releaseOlder(ctx, before, key);
     return;
   }
   peer.incoming = { key, region };
@@ -197,6 +201,15 @@ function onSnapshotMessage(peer: Peer, ctx: PeerContext, message: RaftMessage): 
   const before = peer.storage.isInitialized ? [{ startKey, endKey }] : [];
   ctx.meta.setSpans(peer.regionId, [...before, region]);
   ctx.store.onViewChanged(peer);
+}
+
+/** Forgets the data of a snapshot that a newer one replaces. */
+function releaseOlder(ctx: PeerContext, { message, regionId }: RaftMessage, newer: SnapKey): void {
+  const metadata = message?.snapshot?.metadata;
+  if (metadata === undefined) return;
+  const { index, term } = metadata;
+  if (index !== newer.index || term !== newer.term)
+    ctx.snapshots.release({ regionId, index, term });
 }
 
 /** Takes a snapshot message that waited for the delegate. */

@@ -42,10 +42,18 @@ function handleOne(peer: Peer, ctx: PeerContext, ready: Ready): void {
 /** Who leads has changed: reads that were asked of the old leader are not answered any more. */
 function onRoleChanged(peer: Peer, ctx: PeerContext): void {
   dropReads(peer);
-  if (peer.rawNode.role !== Role.Leader) peer.storage.dropGenerated();
-  else peer.onElected();
+  if (peer.rawNode.role === Role.Leader) peer.onElected();
+  else dropGenerated(peer, ctx);
   peer.lease.expire();
   ctx.store.onRegionChanged(peer);
+}
+
+/** Gives the engine snapshots back that wait to be sent. */
+function dropGenerated({ regionId, storage }: Peer, ctx: PeerContext): void {
+  for (const { metadata } of storage.dropGenerated()) {
+    const { index, term } = metadata;
+    ctx.snapshots.release({ regionId, index, term });
+  }
 }
 
 function persist(peer: Peer, ctx: PeerContext, ready: Ready): void {

@@ -390,6 +390,17 @@ export class Store implements RegionRouter {
     }
     this.resumeSnapshots(applying);
     for (const region of unfinished) this.resumeDestroy(region, [...normal, ...applying]);
+    if (applying.length > 0) this.clearGaps([...normal, ...applying]);
+  }
+
+  /**
+   * Deletes what belongs to nobody: a region that a snapshot made smaller may have left data
+   * behind it, and the crash took with it what it was before.
+   */
+  private clearGaps(alive: readonly RegionInfo[]): void {
+    for (const { startKey, endKey } of gapsBetween(alive)) {
+      this.snapshots.destroyRange(startKey, endKey, () => {});
+    }
   }
 
   /** Puts the data of snapshots in place that a crash left half done; their peers come then. */

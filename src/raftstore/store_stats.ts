@@ -73,6 +73,9 @@ export function storeStats(
     startTime,
     isBusy,
     ...flow,
+    sendingSnapCount: store.snapshots.sendingCount,
+    receivingSnapCount: store.snapshots.receivingCount,
+    applyingSnapCount: store.snapshots.applyingCount,
     interval,
   };
 }

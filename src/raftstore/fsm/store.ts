@@ -58,6 +58,7 @@ function onUnknown(message: RaftMessage, ctx: PeerContext, actions: StoreActions
   switch (verdict.kind) {
     case "drop":
       ctx.metrics.dropped[verdict.reason]++;
+      releaseData(message, ctx);
       break;
     case "keep":
       ctx.meta.keepVote(message);
@@ -78,6 +79,13 @@ function onUnknown(message: RaftMessage, ctx: PeerContext, actions: StoreActions
     default:
       unreachable(verdict);
   }
+}
+
+/** The data of a snapshot that no peer takes is of no use. */
+function releaseData({ message, regionId }: RaftMessage, ctx: PeerContext): void {
+  const metadata = message?.snapshot?.metadata;
+  if (metadata === undefined || ctx.snapshots.isApplying(regionId)) return;
+  ctx.snapshots.release({ regionId, term: metadata.term, index: metadata.index });
 }
 
 function onCreate(message: RaftMessage, ctx: PeerContext, actions: StoreActions): void {

@@ -147,6 +147,10 @@ export class RegionSnapshots implements SnapshotManager {
     });
   }
 
+  isApplying(regionId: number): boolean {
+    return this.applying.has(regionId);
+  }
+
   destroyRange(startKey: Uint8Array, endKey: Uint8Array, done: () => void): void {
     const span = { startKey, endKey };
     this.mustBeFree(span, undefined);

@@ -127,6 +127,8 @@ export interface SnapshotManager {
    * Normal. Started again after a crash in state Applying. Calls back once.
    */
   apply(task: ApplySnapshotTask, done: (result: AppliedSnapshot) => void): void;
+  /** Whether a snapshot of the region is being applied, or waits for it. */
+  isApplying(regionId: number): boolean;
   /** Deletes the data of a range of a destroyed peer, in slices; calls back once. */
   destroyRange(startKey: Uint8Array, endKey: Uint8Array, done: () => void): void;
   /**

@@ -12,6 +12,13 @@ import { peerOn, REGION_ID, SnapshotCluster } from "../../support/snapshot_clust
 
 const LEARNER = 1;
 
+/** Held streams begin, and stay where they are. */
+async function underWay(cluster: SnapshotCluster): Promise<void> {
+  const isSending = (): boolean => cluster.node(1).up.snapshots.stats().sendingCount === 1;
+  await cluster.until("the stream is under way", isSending);
+  await cluster.pass(30);
+}
+
 /** Three voters, the third without what was written since, and no log that has it. */
 async function lagging(count = 600): Promise<SnapshotCluster> {
   const cluster = new SnapshotCluster(4, 3);
@@ -149,10 +156,7 @@ test("a sender that crashes in the middle is replaced by the next leader", async
   const cluster = await lagging();
   cluster.onChunk = ({ from, chunk }) => (from === 1 && chunk === 2 ? "hold" : "go");
   heal(cluster);
-  await cluster.until("the stream is under way", () => {
-    return cluster.node(1).up.snapshots.stats().sendingCount === 1;
-  });
-  await cluster.pass(50);
+  await underWay(cluster);
   cluster.crash(cluster.node(1));
   await cluster.until("another leader", () => cluster.leader() !== undefined);
   await cluster.caughtUp(cluster.node(3));
@@ -167,10 +171,7 @@ test("the region splits while its snapshot travels", async () => {
   let held = true;
   cluster.onChunk = ({ chunk }) => (held && chunk === 1 ? "hold" : "go");
   heal(cluster);
-  await cluster.until("the stream is under way", () => {
-    return cluster.node(1).up.snapshots.stats().sendingCount === 1;
-  });
-  await cluster.pass(30);
+  await underWay(cluster);
   const newPeerIds = [201n, 202n, 203n];
   const part = { splitKey: utf8("b00100"), newRegionId: 20n, newPeerIds };
   const error = await cluster.admin({ kind: "split", parts: [part], rightDerive: false });
@@ -202,15 +203,33 @@ test("a store that missed the split gets both halves", async () => {
   await mustBeClean(cluster);
 });
 
+test("a crash does not leave data behind that the smaller region had before", async () => {
+  const cluster = await lagging();
+  const part = { splitKey: utf8("b"), newRegionId: 20n, newPeerIds: [201n, 202n, 203n] };
+  const error = await cluster.admin({ kind: "split", parts: [part], rightDerive: true });
+  assert.is(error, undefined);
+  await cluster.put({ b00000: "after the split" });
+  await cluster.compact();
+  cluster.isLost = ({ regionId, toPeer }) => regionId === 20 && toPeer.storeId === 3;
+  const node = cluster.node(3);
+  await cluster.until("it is being applied", () => node.stateOnDisk() === PEER_STATE.Applying);
+  assert.is(node.get("a00000"), "first 0");
+  cluster.crash(node);
+  cluster.start(node);
+  await cluster.caughtUp(node);
+  await cluster.until("the rest goes", () => node.get("a00000") === undefined);
+  cluster.isLost = () => false;
+  await cluster.caughtUp(node, 20);
+  assert.is(node.get("a00000"), "second 0");
+  await mustBeClean(cluster);
+});
+
 test("members change while a snapshot travels", async () => {
   const cluster = await lagging();
   let held = true;
   cluster.onChunk = ({ chunk, to }) => (held && to === 3 && chunk === 1 ? "hold" : "go");
   heal(cluster);
-  await cluster.until("the stream is under way", () => {
-    return cluster.node(1).up.snapshots.stats().sendingCount === 1;
-  });
-  await cluster.pass(30);
+  await underWay(cluster);
   const change = { type: 2 as const, peer: { ...peerOn(4), role: 1 as const } };
   assert.is(await cluster.admin({ kind: "changePeer", changes: [change] }), undefined);
   await cluster.caughtUp(cluster.node(4));
@@ -225,9 +244,7 @@ test("the receiver is removed while its snapshot travels, and comes back", async
   let held = true;
   cluster.onChunk = ({ chunk, to }) => (held && to === 3 && chunk === 1 ? "hold" : "go");
   heal(cluster);
-  await cluster.until("the stream is under way", () => {
-    return cluster.node(1).up.snapshots.stats().sendingCount === 1;
-  });
+  await underWay(cluster);
   const removal = { type: 1 as const, peer: peerOn(3) };
   assert.is(await cluster.admin({ kind: "changePeer", changes: [removal] }), undefined);
   held = false;
