@@ -200,6 +200,11 @@ export class PdClient {
     this.#heartbeats.onOrder(take);
   }
 
+  /** Sets what is called when PD may have lost what it was told of regions. */
+  onReportsLost(again: () => void): void {
+    this.#heartbeats.onReportsLost(again);
+  }
+
   /** Returns the largest of `count` new timestamps; the others are the ones just below it. */
   getTimestamps(count: number): Promise<PdReply<bigint>> {
     return this.#tso.get(count);

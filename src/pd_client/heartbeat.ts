@@ -36,6 +36,7 @@ export class RegionHeartbeats {
   #leader: Leader | undefined;
   #unsent = 0;
   #onOrder: OnRegionOrder = () => {};
+  #onReportsLost = (): void => {};
   #closed = false;
 
   constructor(caller: Caller) {
@@ -45,6 +46,11 @@ export class RegionHeartbeats {
   /** Sets who gets PD's orders. */
   onOrder(take: OnRegionOrder): void {
     this.#onOrder = take;
+  }
+
+  /** Sets what is called when the stream broke or PD's leader changed; not from inside `send`. */
+  onReportsLost(again: () => void): void {
+    this.#onReportsLost = again;
   }
 
   /** Hands a heartbeat to the stream; ok means handed over, not received. */
@@ -78,6 +84,7 @@ export class RegionHeartbeats {
       deserializer(REGION_HEARTBEAT.response),
       new Metadata(),
     );
+    if (this.#leader !== undefined && this.#leader !== leader) queueMicrotask(this.#onReportsLost);
     this.#stream = stream;
     this.#leader = leader;
     this.#unsent = 0;
@@ -94,6 +101,7 @@ export class RegionHeartbeats {
       this.#stream = undefined;
       if (end.code !== status.CANCELLED) this.#caller.members.forget(leader);
       this.#caller.options.log.debug("region heartbeat stream ended", { reason: end.details });
+      if (!this.#closed) this.#onReportsLost();
     });
   }
 }

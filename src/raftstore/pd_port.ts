@@ -129,6 +129,11 @@ export interface SchedulePort {
   getStoreAddress(id: bigint): Promise<PdReply<StoreAddress>>;
   /** Sets who takes PD's orders; they come at any time. */
   onOrder(take: (order: RegionOrder) => void): void;
+  /**
+   * Sets what is called when the way to PD broke: what it was told of regions may be lost, or it
+   * is another PD that never heard it. Absent where that cannot happen.
+   */
+  onReportsLost?(again: () => void): void;
 }
 
 export interface PdPort {

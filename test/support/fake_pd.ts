@@ -33,6 +33,8 @@ export class FakePd implements PdPort, SchedulePort {
   readonly splits: RegionInfo[] = [];
   /** Gives an order to the store that opened last. */
   order: (order: RegionOrder) => void = () => {};
+  /** Says that what regions reported is lost. */
+  loseReports = (): void => {};
   private nextId = 1n;
   private nextTs = 1000n;
 
@@ -140,6 +142,10 @@ export class FakePd implements PdPort, SchedulePort {
 
   onOrder(take: (order: RegionOrder) => void): void {
     this.order = take;
+  }
+
+  onReportsLost(again: () => void): void {
+    this.loseReports = again;
   }
 
   /** Whether PD's first region is `region`. */

@@ -1,7 +1,8 @@
 /**
  * Heartbeats to PD: the store's every 10 s; a led region's every 60 s and as soon as its leader,
- * epoch or members changed. A store heartbeat that PD misses is not repeated, the next one carries
- * newer numbers; a region that PD missed is reported again after a pause.
+ * epoch or members changed, or PD lost what it was told. A store heartbeat that PD misses is not
+ * repeated, the next one carries newer numbers; a region that PD missed is reported again after a
+ * pause.
  * Not here: the connection (pd_client), PD's orders (pd_tasks.ts).
  * Source: tikv raftstore/store/worker/pd.rs.
  *
@@ -10,7 +11,14 @@
  */
 import type { Clock, Logger, TikvError, Timers } from "../../base/index.js";
 import type { RaftstoreMetrics } from "../metrics.js";
-import type { PdFailure, PdPort, RegionReport, StoreStats, TimeInterval } from "../pd_port.js";
+import type {
+  PdFailure,
+  PdPort,
+  RegionReport,
+  SchedulePort,
+  StoreStats,
+  TimeInterval,
+} from "../pd_port.js";
 import { pdError } from "../retry.js";
 
 export interface HeartbeatOptions {
@@ -23,7 +31,7 @@ export interface HeartbeatOptions {
 }
 
 export interface HeartbeatDeps {
-  readonly pd: Pick<PdPort, "storeHeartbeat" | "regionHeartbeat">;
+  readonly pd: Pick<PdPort & SchedulePort, "storeHeartbeat" | "regionHeartbeat" | "onReportsLost">;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly logger: Logger;
@@ -58,6 +66,7 @@ export class Heartbeats {
   readonly #lastRegionSeconds = new Map<number, number>();
   /** Regions to report, longest due first. */
   readonly #due = new Set<number>();
+  #reportsLost = false;
   #lastLogMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: HeartbeatOptions, deps: HeartbeatDeps) {
@@ -70,6 +79,7 @@ export class Heartbeats {
   /** Sends the first heartbeats, and goes on until `stop`. */
   start(): void {
     this.#state = "running";
+    this.#deps.pd.onReportsLost?.(() => this.#onReportsLost());
     this.#loops = [this.#storeLoop(), this.#regionLoop()];
   }
 
@@ -106,6 +116,18 @@ export class Heartbeats {
       };
       const cancel = this.#deps.timers.after(ms, end);
       this.#pauses.add(end);
+    });
+  }
+
+  /** Every led region is due again, after a pause: a PD that is not well is not stormed. */
+  #onReportsLost(): void {
+    if (this.#state !== "running" || this.#reportsLost) return;
+    this.#reportsLost = true;
+    this.#pause(this.#options.retryIntervalMs).then(() => {
+      this.#reportsLost = false;
+      if (this.#isStopped) return;
+      for (const regionId of this.#deps.ledRegions()) this.#due.add(regionId);
+      this.#report();
     });
   }
 

@@ -266,6 +266,8 @@ test("region heartbeats go over one stream; orders come back; a new PD gets a ne
   const client = new PdClient({ endpoints: [pd.address] });
   const orders: bigint[] = [];
   client.onOrder((order) => orders.push(order.regionId));
+  let lost = 0;
+  client.onReportsLost(() => lost++);
   const empty = new Uint8Array(0);
   const region = { id: 2n, startKey: empty, endKey: empty, confVer: 1n, version: 1n };
   const figures = { bytesWritten: 1, keysWritten: 1, bytesRead: 1, keysRead: 1 };
@@ -282,13 +284,18 @@ test("region heartbeats go over one stream; orders come back; a new PD gets a ne
   await within(2000, "PD's order", () => orders.length === 1);
   assert.is(toBigInt(pd.heartbeats[0]?.leader?.storeId ?? 0), 1n);
   assert.is(toBigInt(pd.heartbeats[0]?.header?.clusterId ?? 0), CLUSTER_ID);
+  assert.is(lost, 0);
   pd.stop();
+  await within(2000, "the store hears that its reports are lost", () => lost > 0);
   pd = await ScriptedPd.start(cluster, port);
   await within(5000, "a heartbeat at the new PD", async () => {
     await client.regionHeartbeat(report);
     return pd.heartbeats.length > 0;
   });
+  const before = lost;
   client.close();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.is(lost, before, "closing loses nothing");
   pd.stop();
 });
 

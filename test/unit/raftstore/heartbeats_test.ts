@@ -169,6 +169,26 @@ test("what PD missed is reported again soon; one log line; intervals cover the g
   await heartbeats.stop();
 });
 
+test("a PD that lost its reports gets all of them again, once after a pause", async () => {
+  const { pd, heartbeats, advance } = make([2, 3]);
+  heartbeats.start();
+  await settle();
+  pd.loseReports();
+  pd.loseReports();
+  await settle();
+  assert.equal(reported(pd), [2, 3]);
+  await advance(999);
+  assert.equal(reported(pd), [2, 3]);
+  await advance(1);
+  assert.equal(reported(pd), [2, 3, 2, 3]);
+  await advance(5000);
+  assert.equal(reported(pd), [2, 3, 2, 3]);
+  pd.loseReports();
+  await heartbeats.stop();
+  await advance(5000);
+  assert.equal(reported(pd), [2, 3, 2, 3]);
+});
+
 test("a store that PD forgot registers again; a tombstone ends the process", async () => {
   const { pd, heartbeats, refused, registrations, advance } = make([]);
   pd.failure = { kind: "refused", message: "invalid store ID 1, not found" };
