@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { LocatedRegion, PdClient, PdReply } from "../pd_client/index.js";
 import { type CtlContext, CtlError } from "./ctl_context.js";
+import { askPd } from "./ctl_http.js";
 import { bytesText, parseBytes, type Row } from "./ctl_output.js";
 
 const EMPTY = new Uint8Array(0);
@@ -79,8 +80,17 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
     .command("regions")
     .description("regions in key order")
     .option("--limit <count>", "most regions", Number, 1000)
-    .action((options: { limit: number }) =>
-      context.withPd(async (pd) => (await allRegions(pd, options.limit)).map(regionRow)),
+    .option("--check <name>", "those that lack something: miss-peer, down-peer, pending-peer …")
+    .action((options: { limit: number; check?: string }) =>
+      context.withPd(async (pd) => {
+        if (options.check === undefined)
+          return (await allRegions(pd, options.limit)).map(regionRow);
+        const path = `regions/check/${encodeURIComponent(options.check)}`;
+        const found = (await askPd(pd, "GET", path)) as { readonly regions: { id: number }[] };
+        const some = found.regions.slice(0, options.limit);
+        const regions = some.map(async ({ id }) => must(await pd.locateRegionById(BigInt(id))));
+        return (await Promise.all(regions)).filter((region) => region !== undefined).map(regionRow);
+      }),
     );
   ctl
     .command("region")

@@ -100,6 +100,22 @@ test("store: show, label, limit, delete, up; what PD refuses is one line and exi
     assert.match((await ctl(pd, "store", "label", "1", "rack")).error, /not key=value: rack/);
   }));
 
+test("regions that lack something", () =>
+  withStores(async (pd, leader) => {
+    assert.is((await ctl(pd, "regions", "--check", "miss-peer")).out, "(none)");
+    const peers = PEERS.slice(0, 2);
+    await leader.report({
+      id: 2,
+      confVer: 6,
+      version: 1,
+      peers,
+      leader: 1,
+      pending: peers.slice(1),
+    });
+    assert.match((await ctl(pd, "regions", "--check", "miss-peer")).out, /^2 .*101@1,102@2$/m);
+    assert.match((await ctl(pd, "regions", "--check", "no")).error, /no such check of regions: no/);
+  }));
+
 test("scheduler and config", () =>
   withStores(async (pd) => {
     assert.match((await ctl(pd, "scheduler", "list")).out, /^balance-leader-scheduler +paused$/m);
