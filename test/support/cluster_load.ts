@@ -1,0 +1,240 @@
+/**
+ * Load on a test cluster, and what must hold afterwards: operations on a few contended keys, which
+ * must be linearizable for each key, and writes of keys of their own, of which none that was
+ * acknowledged may be missing. Clients do not repeat what may have been executed, so that each
+ * operation takes effect at most once; without an answer it stays open.
+ */
+import * as assert from "uvu/assert";
+import { Prng, utf8, utf8Decode } from "../../src/base/index.js";
+import type { RawClient } from "../../src/client/index.js";
+import { Cluster, type ClusterOptions } from "../../src/testing/index.js";
+import { checkLinearizability } from "../sim/checkers/linearizability.js";
+import { DONE, History, type Operation, type Outcome } from "../sim/history.js";
+
+export interface LoadOptions {
+  readonly clients?: number;
+  readonly keys?: number;
+  readonly seed?: bigint;
+}
+
+/** After a failure a client waits before its next operation, so that it does not spin. */
+const PAUSE_MS = 20;
+const OPERATION_MS = 2000;
+/** One attempt of a question whether service is back. */
+const PROBE_MS = 500;
+
+const micros = (): number => Math.round(performance.now() * 1000);
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const textOf = (bytes: Uint8Array | undefined): string | null =>
+  bytes === undefined ? null : utf8Decode(bytes);
+
+export class ClusterLoad {
+  readonly history = new History();
+  readonly #cluster: Cluster;
+  readonly #keys: readonly string[];
+  readonly #clients: number;
+  readonly #prng: Prng;
+  readonly #acknowledged: string[] = [];
+  readonly #loops: Promise<void>[] = [];
+  #isStopped = false;
+  #values = 0;
+
+  constructor(cluster: Cluster, options: LoadOptions = {}) {
+    const { clients = 4, keys = 6, seed = 1n } = options;
+    this.#cluster = cluster;
+    this.#clients = clients;
+    // Spread over the alphabet: splits part them.
+    this.#keys = Array.from({ length: keys }, (_, i) => `${String.fromCharCode(97 + 4 * i)}-key`);
+    this.#prng = new Prng(seed);
+  }
+
+  /** The contended keys, in order. */
+  get keys(): readonly string[] {
+    return this.#keys;
+  }
+
+  /** Writes of own keys that were answered so far. */
+  get acknowledged(): number {
+    return this.#acknowledged.length;
+  }
+
+  /** Starts the clients; resolves when each has had an answer. */
+  async start(): Promise<void> {
+    for (let i = 0; i < this.#clients; i++) {
+      this.#loops.push(this.#contend(await this.#client(), i));
+    }
+    this.#loops.push(this.#append(await this.#client()));
+    await this.back(OPERATION_MS * 10);
+  }
+
+  /** Lets the clients end by themselves. */
+  abandon(): void {
+    this.#isStopped = true;
+  }
+
+  /** Ends the clients and waits for their last operations. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await Promise.all(this.#loops);
+  }
+
+  /**
+   * Resolves with the milliseconds from now until every contended key took a write that began from
+   * now on. Fails after `limitMs`.
+   */
+  async back(limitMs: number): Promise<number> {
+    const started = performance.now();
+    await Promise.all(
+      this.#keys.map(async (key) => {
+        const client = await this.#client(PROBE_MS);
+        let last: unknown;
+        for (;;) {
+          const done = await client.put(`${key}-probe`, "probe").then(
+            () => true,
+            (error: unknown) => {
+              last = error;
+              return false;
+            },
+          );
+          if (done) break;
+          const waited = performance.now() - started;
+          assert.ok(waited < limitMs, `${key} is not served after ${limitMs} ms: ${last}`);
+          await pause(PAUSE_MS);
+        }
+        client.close();
+      }),
+    );
+    return performance.now() - started;
+  }
+
+  /** Asserts that enough was done, that nothing acknowledged is lost and that keys are linearizable. */
+  async check(leastAcknowledged: number): Promise<void> {
+    const done = this.history.acknowledged;
+    assert.ok(done >= leastAcknowledged, `${done} operations, expected ${leastAcknowledged}`);
+    assert.ok(this.#acknowledged.length > 0, "own keys were written");
+    await this.#readLast();
+    const client = await this.#cluster.client();
+    const missing: string[] = [];
+    for (let i = 0; i < this.#acknowledged.length; i += 256) {
+      const keys = this.#acknowledged.slice(i, i + 256);
+      const values = await client.batchGet(keys);
+      missing.push(...keys.filter((_, at) => values[at] === undefined));
+    }
+    assert.equal(missing, [], `${missing.length} of ${this.#acknowledged.length} are lost`);
+    checkLinearizability(this.history.byKey());
+  }
+
+  /** Every key is read once more, after all else: a lost write is seen by nobody otherwise. */
+  async #readLast(): Promise<void> {
+    const client = await this.#cluster.client();
+    for (const key of this.#keys) {
+      const record = this.history.call(-1, key, { kind: "get" }, micros());
+      const seen = textOf(await client.get(key));
+      this.history.complete(record, { seen, swapped: false }, micros());
+    }
+  }
+
+  #client(timeoutMs = OPERATION_MS): Promise<RawClient> {
+    return this.#cluster.client({ timeoutMs, retryBudgetMs: 0, atomic: true });
+  }
+
+  async #contend(client: RawClient, index: number): Promise<void> {
+    const seen = new Map<string, string | null>();
+    while (!this.#isStopped) {
+      const key = this.#keys[this.#prng.below(this.#keys.length)] as string;
+      const record = this.history.call(index, key, this.#choose(seen.get(key) ?? null), micros());
+      try {
+        const outcome = await run(client, key, record.operation);
+        this.history.complete(record, outcome, micros());
+        seen.set(key, outcome.seen);
+      } catch {
+        await pause(PAUSE_MS);
+      }
+    }
+  }
+
+  #choose(expect: string | null): Operation {
+    const value = `v${this.#values++}`;
+    const dice = this.#prng.below(20);
+    if (dice < 9) return { kind: "get" };
+    if (dice < 16) return { kind: "put", value };
+    return dice < 17 ? { kind: "delete" } : { kind: "cas", expect, value };
+  }
+
+  async #append(client: RawClient): Promise<void> {
+    for (let i = 0; !this.#isStopped; i++) {
+      // Over the whole alphabet too, so that every region takes some.
+      const key = `${String.fromCharCode(97 + (i % 26))}-own-${i}`;
+      try {
+        await client.put(key, `own ${i}`);
+        this.#acknowledged.push(key);
+      } catch {
+        await pause(PAUSE_MS);
+      }
+    }
+  }
+}
+
+async function run(client: RawClient, key: string, operation: Operation): Promise<Outcome> {
+  switch (operation.kind) {
+    case "get":
+      return { seen: textOf(await client.get(key)), swapped: false };
+    case "put":
+      await client.put(key, operation.value);
+      return DONE;
+    case "delete":
+      await client.delete(key);
+      return DONE;
+    case "cas": {
+      const expect = operation.expect === null ? undefined : utf8(operation.expect);
+      const { previous, swapped } = await client.compareAndSwap(key, expect, operation.value);
+      return { seen: textOf(previous), swapped };
+    }
+  }
+}
+
+/** What the tests of a cluster share: which binding, how quick its Raft is. */
+const BINDING = process.env.RUTILE_ENGINE ?? "rocksdb";
+
+/** Ticks of 100 ms, the lease with them, and quick reports to PD. */
+export const QUICK: Readonly<Record<string, string>> = {
+  "raftstore.raft-base-tick-interval": "100ms",
+  "raftstore.pd-heartbeat-tick-interval": "1s",
+  "raftstore.pd-store-heartbeat-tick-interval": "1s",
+};
+/** Within this time service is back when a tick is 100 ms; and with TiKV's tick of 1 s. */
+export const QUICK_BACK_MS = 10_000;
+export const DEFAULT_BACK_MS = 30_000;
+
+/**
+ * Runs `work` on a cluster of processes under load, with one region for every few keys, then checks
+ * the load.
+ */
+export async function underLoad(
+  options: ClusterOptions,
+  work: (cluster: Cluster, load: ClusterLoad) => Promise<void>,
+): Promise<void> {
+  const log: string[] = [];
+  const cluster = new Cluster({
+    ...options,
+    config: { ...QUICK, "engine.binding": BINDING, ...options.config },
+    onLog: (member, line) => log.push(`[${member}] ${line}`),
+  });
+  const load = new ClusterLoad(cluster);
+  try {
+    await cluster.start();
+    await cluster.ready();
+    await cluster.splitAt("m");
+    await load.start();
+    await work(cluster, load);
+    await load.stop();
+    await cluster.ready();
+    await load.check(200);
+    assert.equal(cluster.deaths, []);
+  } catch (error) {
+    throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}`);
+  } finally {
+    load.abandon();
+    await cluster.stop();
+  }
+}
