@@ -1,6 +1,6 @@
 /**
  * `rutile ctl` store, operator and raft against PD and stores that run.
- * @timeout 120
+ * @timeout 300
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

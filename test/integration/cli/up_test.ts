@@ -1,6 +1,6 @@
 /**
  * `rutile up`: one PD and stores as processes, their start, what they say, and every way to end.
- * @timeout 120
+ * @timeout 300
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";

@@ -2,7 +2,7 @@
  * The test cluster itself: each mode starts, serves and stops, and each fault does what it says and
  * nothing else.
  * @variants CLUSTER_MODE=processes,inProcess
- * @timeout 120
+ * @timeout 300
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,6 @@
 /**
  * The control server: the verbs of a cluster over HTTP, as a program in another language uses them.
- * @timeout 120
+ * @timeout 300
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
