@@ -106,13 +106,14 @@ export class RegionSender {
     selector: ReplicaSelector,
     op: Backoffer,
   ): Promise<void> {
+    // Before the end of the operation is told: its time may have passed with waiting for this peer.
+    if (op.signal?.aborted !== true) selector.giveUp(peer);
     op.check();
     const text = `store ${peer.storeId} at ${address}: ${failure.message}`;
     if (failure.kind === "tooMany") throw op.error("RUTILE:Client:TooManyPending", text);
     if (failure.kind === "protocol") throw op.error("RUTILE:Client:Protocol", text);
     if (failure.sent && !isRepeatable(command)) throw op.error("RUTILE:Client:Undetermined", text);
     this.#deps.stores.forget(peer.storeId);
-    selector.giveUp(peer);
     await op.wait("tikvRpc", text);
   }
 

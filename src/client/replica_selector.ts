@@ -25,10 +25,16 @@ export class ReplicaSelector {
     return peers.find((peer) => !this.#tried.has(peer.id));
   }
 
-  /** Notes that `peer` cannot serve the request. */
+  /**
+   * Notes that `peer` cannot serve the request. The next request asks the peer after it first: one
+   * that ends with its first attempt would otherwise ask a dead peer for ever.
+   */
   giveUp(peer: PeerInfo): void {
     this.#tried.add(peer.id);
-    if (this.#region.leader?.id === peer.id) this.#region.leader = undefined;
+    const { leader, peers } = this.#region;
+    if (leader !== undefined && leader.id !== peer.id) return;
+    const at = peers.findIndex(({ id }) => id === peer.id);
+    this.#region.leader = peers[(at + 1) % peers.length];
   }
 
   /**

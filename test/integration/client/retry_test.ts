@@ -233,6 +233,19 @@ test("a dead store ends in StoreUnavailable, with what was tried and the remedy"
     { retryBudgetMs: 200 },
   ));
 
+test("a peer that does not answer is not asked first again, even by requests without retries", () =>
+  withCluster(
+    async ({ client, cluster, stores }) => {
+      await client.put("a", "1");
+      const region = cluster.regions[0] as NonNullable<(typeof cluster.regions)[0]>;
+      region.leader = 2;
+      (stores[0] as Store).silent = true;
+      assert.match(await rejection(client.get("a", { timeoutMs: 100 })), /^RUTILE:Client:Timeout/);
+      assert.is(text(await client.get("a", { timeoutMs: 2000 })), "1");
+    },
+    { storesCount: 2, retryBudgetMs: 0 },
+  ));
+
 test("timeouts and aborts end an operation at once, and only that one", () =>
   withCluster(async ({ client, stores }) => {
     await client.put("a", "1");
