@@ -37,6 +37,13 @@ export interface RaftOptions {
   readonly inflightBytesMax: number;
   /** Reads that wait for a confirmation; further ones are dropped, their callers retry. */
   readonly readsPendingMax: number;
+  /**
+   * A leader tells others the commit index only as far as it has applied itself. Without that: the
+   * leader's disk is slow, the others commit and apply entry 7 without it, a read on a follower shows
+   * entry 7, and a later read at the leader, under its lease, does not. Costs nothing: a write is
+   * acknowledged when the leader has applied it.
+   */
+  readonly commitTellsApplied: boolean;
   /** A follower refuses proposals instead of passing them on. */
   readonly disableProposalForwarding: boolean;
 }
@@ -59,6 +66,7 @@ export const RAFT_DEFAULTS: Omit<RaftOptions, "id" | "applied"> = {
   inflightMessagesMax: 256,
   inflightBytesMax: 0,
   readsPendingMax: 4096,
+  commitTellsApplied: false,
   disableProposalForwarding: false,
 };
 

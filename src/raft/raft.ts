@@ -95,6 +95,8 @@ export class Raft {
   /** No change of members is proposed before this index is applied. */
   pendingConfIndex = 0;
   uncommittedBytes = 0;
+  /** This leader is removed by the change that is being applied. */
+  private leaves = false;
 
   messages: Message[] = [];
   messagesAfterPersist: Message[] = [];
@@ -127,6 +129,14 @@ export class Raft {
   /** Returns whether this peer may campaign: it votes, and its log is not being replaced. */
   promotable(): boolean {
     return this.tracker.isVoter(this.id) && !this.log.awaitsSnapshot();
+  }
+
+  /** The commit index that others are told. */
+  toldCommit(): number {
+    const { committed, applied } = this.log;
+    return this.options.commitTellsApplied && !this.leaves
+      ? Math.min(committed, applied)
+      : committed;
   }
 
   /** Returns whether the leader has committed in its term, and so knows what is committed. */
@@ -247,7 +257,9 @@ export class Raft {
 
   /** Notes what the state machine applied. */
   onApplied(index: number): void {
+    const told = this.toldCommit();
     this.log.appliedTo(index);
+    if (this.role === Role.Leader && this.toldCommit() > told) bcastAppend(this);
     maybeAutoLeave(this);
   }
 
@@ -283,13 +295,16 @@ export class Raft {
     }
   }
 
-  /** Leader: commits what the quorum has. Source: raft §5.3, §5.4.2. */
+  /**
+   * Leader: commits what the quorum has; returns whether the others are to be told at once.
+   * Source: raft §5.3, §5.4.2.
+   */
   advanceCommit(): boolean {
     const first = !this.committedInTerm();
     if (!this.log.maybeCommit(this.tracker.committedIndex(), this.term)) return false;
     this.trace({ kind: "commit", index: this.log.committed });
     if (first) answerPostponed(this);
-    return true;
+    return !this.options.commitTellsApplied;
   }
 
   /**
@@ -327,7 +342,9 @@ export class Raft {
     this.advanceCommit();
     if (!this.tracker.isVoter(this.id)) {
       // The others learn of the commit first: else {1,2} minus leader 1 leaves 2 waiting for 1.
+      this.leaves = true;
       bcastAppend(this);
+      this.leaves = false;
       this.becomeFollower(this.term, NONE);
       return;
     }

@@ -47,7 +47,7 @@ export function sendAppend(
   message.index = previous;
   message.logTerm = previousTerm;
   message.entries = entries;
-  message.commit = log.committed;
+  message.commit = raft.toldCommit();
   raft.send(message);
   progress.onSent(entries.length, entriesBytes(entries));
   return true;
@@ -77,7 +77,7 @@ export function bcastHeartbeat(raft: Raft): void {
     }
     const message = newMessage(MessageType.Heartbeat, id);
     // Never beyond what the peer has: it cannot know what follows there.
-    message.commit = Math.min(progress.match, raft.log.committed);
+    message.commit = Math.min(progress.match, raft.toldCommit());
     message.context = context;
     raft.send(message);
   }

@@ -127,6 +127,7 @@ export class Peer implements ReadDelegate {
         messageSizeMaxBytes: options.raftMaxSizePerMsgBytes,
         inflightMessagesMax: options.raftMaxInflightMsgs,
         entrySizeMaxBytes: options.raftEntryMaxSizeBytes + ENTRY_FRAME_BYTES,
+        commitTellsApplied: true,
         disableProposalForwarding: true,
       },
       { prng, storage },

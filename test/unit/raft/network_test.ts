@@ -22,6 +22,7 @@ test("200 seeds: safety under faults, then the group serves again", () => {
         checkQuorum: seed % 8 !== 7,
         readOnly: seed % 4 === 0 ? "lease" : "safe",
         inflightBytesMax: seed % 3 === 0 ? 200 : 0,
+        commitTellsApplied: seed % 5 < 2,
       },
     });
     try {

@@ -11,6 +11,7 @@ const WORDS: Readonly<Record<string, string>> = {
   "entry-size": "entrySizeMaxBytes",
   "uncommitted-size": "uncommittedSizeMaxBytes",
   "read-only": "readOnly",
+  "commit-tells-applied": "commitTellsApplied",
 };
 
 /** Adds the peers and says nothing. */
