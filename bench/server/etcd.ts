@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { hasProgram } from "../../test/support/requires.js";
 import { within } from "../../test/support/within.js";
 import type { BenchContext } from "../harness.js";
-import { LOADER_CORE, outputOf, pinned, SERVER_CORE, usageOf } from "./processes.js";
+import { ANY_CORE, LOADER_CORE, outputOf, pinned, SERVER_CORE, usageOf } from "./processes.js";
 
 /** Returns whether etcd and h2load are installed; says so if not. */
 export function hasPeers(bench: string): boolean {
@@ -61,12 +61,11 @@ interface Member {
   readonly process: ChildProcess;
 }
 
-/** Core to run on, or undefined for any. */
 function startMember(
   index: number,
   addresses: readonly { readonly port: number; readonly peer: number }[],
   directory: string,
-  core: string | undefined,
+  core: string,
 ): Member {
   const peerUrlOf = (peer: number): string => `http://127.0.0.1:${peer}`;
   const cluster = addresses.map(({ peer }, i) => `m${i}=${peerUrlOf(peer)}`).join(",");
@@ -115,7 +114,7 @@ export async function startEtcd(members = 1): Promise<Etcd> {
   for (let i = 0; i < members; i++) {
     addresses.push({ port: await freePort(), peer: await freePort() });
   }
-  const core = members === 1 ? SERVER_CORE : undefined;
+  const core = members === 1 ? SERVER_CORE : ANY_CORE;
   const all = addresses.map((_, index) => startMember(index, addresses, directory, core));
   const stop = async (): Promise<void> => {
     const ended = all.map(({ process }) => new Promise((resolve) => process.once("exit", resolve)));
@@ -186,7 +185,7 @@ export function callOnce({ port, path, body }: UnaryCall): Promise<Buffer> {
 export interface UnaryLoad extends UnaryCall {
   readonly inFlight: number;
   readonly connections: number;
-  /** Core of the loader; "any" for none in particular. */
+  /** Core of the loader. */
   readonly core?: string;
 }
 
@@ -199,7 +198,7 @@ export async function h2load(
   try {
     const file = join(directory, "body.bin");
     writeFileSync(file, framed(body));
-    const text = await outputOf(core === "any" ? undefined : core, "h2load", [
+    const text = await outputOf(core, "h2load", [
       ...["-c", String(connections), "-m", String(inFlight / connections)],
       ...(mode === "smoke" ? ["-n", String(inFlight)] : ["-D", "4"]),
       ...Object.entries(GRPC_HEADERS).flatMap(([name, value]) => ["-H", `${name}: ${value}`]),

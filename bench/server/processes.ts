@@ -11,6 +11,8 @@ import type { LoadJob, LoadResult, StoreJob } from "./job.js";
 
 export const SERVER_CORE = "0";
 export const LOADER_CORE = "1";
+/** No core in particular. */
+export const ANY_CORE = "any";
 
 const hasTaskset = spawnSync("taskset", ["-V"]).status === 0;
 
@@ -18,16 +20,16 @@ function script(name: string): string {
   return fileURLToPath(new URL(`./process/${name}.js`, import.meta.url));
 }
 
-/** Starts a command on a core; with none given, or without taskset, anywhere. */
+/** Starts a command on a core; without taskset, anywhere. */
 export function pinned(
-  core: string | undefined,
+  core: string,
   command: string,
   args: readonly string[],
   env = {},
   errors: "inherit" | "ignore" = "inherit",
 ): ChildProcess {
   const [program, list] =
-    hasTaskset && core !== undefined
+    hasTaskset && core !== ANY_CORE
       ? ["taskset", ["-c", core, command, ...args]]
       : [command, [...args]];
   return spawn(program, list, {
@@ -104,11 +106,7 @@ export function usageOf(pid: number | undefined): { cpuUs: number; rss: number }
 }
 
 /** Collects what a command prints until it ends. */
-export function outputOf(
-  core: string | undefined,
-  command: string,
-  args: readonly string[],
-): Promise<string> {
+export function outputOf(core: string, command: string, args: readonly string[]): Promise<string> {
   const child = pinned(core, command, args);
   let text = "";
   child.stdout?.on("data", (chunk: Buffer) => {
@@ -167,10 +165,7 @@ export async function startEchoProcess(responses: number): Promise<StoreProcess>
 }
 
 /** Runs one load to its end, on the loader's core unless told otherwise. */
-export async function runLoad(
-  job: LoadJob,
-  core: string | undefined = LOADER_CORE,
-): Promise<LoadResult> {
+export async function runLoad(job: LoadJob, core = LOADER_CORE): Promise<LoadResult> {
   const args = [script("load"), JSON.stringify(job)];
   const child = new Child(pinned(core, process.execPath, args));
   const result = await child.read<LoadResult>();
