@@ -11,6 +11,7 @@ import { EpochBarrier } from "./epoch_barrier.js";
 import { FlowCounter } from "./flow.js";
 import { LeaderLease } from "./lease.js";
 import type { PeerContext } from "./peer_context.js";
+import { pendingPeers } from "./peer_health.js";
 import type { PeerStorage } from "./peer_storage.js";
 import { ProposalQueue, WriteBuffer } from "./proposal.js";
 import type { RaftMessage, RaftPeer } from "./raft_message.js";
@@ -76,6 +77,8 @@ export class Peer implements ReadDelegate {
    * removed.
    */
   leaderHeard = false;
+  /** Followers that PD was told need a snapshot; it hears of it when they have one. */
+  pendingTold: ReadonlySet<number> = new Set();
   /** Ticks since the start. */
   ticks = 0;
   /** Whether a tick waits in the mailbox. */
@@ -235,6 +238,26 @@ export class Peer implements ReadDelegate {
   silentMs(peerNumber: number): number {
     if (peerNumber === this.peerNumber) return 0;
     return this.#clock.monotonicMs() - (this.#heardMs.get(peerNumber) ?? this.#ledSinceMs);
+  }
+
+  /** Returns the followers of this leader that need a snapshot. */
+  pendingPeers(): readonly PeerInfo[] {
+    const match = new Map(this.rawNode.status().progress.map((one) => [one.id, one.match]));
+    const { truncatedIndex } = this.storage.applyState;
+    return pendingPeers(
+      this.region,
+      this.#self,
+      (id) => match.get(Number(id)) ?? 0,
+      truncatedIndex,
+    );
+  }
+
+  /** Whether PD was told that a follower needs a snapshot, and now it has one; once for each. */
+  takeCaughtUp(peerNumber: number): boolean {
+    if (!this.pendingTold.has(peerNumber)) return false;
+    if (this.pendingPeers().some(({ id }) => Number(id) === peerNumber)) return false;
+    this.pendingTold = new Set([...this.pendingTold].filter((one) => one !== peerNumber));
+    return true;
   }
 
   /** Remembers where a peer is that speaks to this one, and that it did. */

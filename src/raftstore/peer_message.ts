@@ -134,6 +134,10 @@ function onTaken(peer: Peer, ctx: PeerContext, message: RaftMessage): void {
   if (raft.type === MessageType.ReadIndex && leads && peer.isSplitting) return;
   peer.rawNode.step(raft);
   if (raft.from === peer.rawNode.leader) peer.leaderHeard = true;
+  // PD waits for a new replica's data: the next beat may be a minute away.
+  if (raft.type === MessageType.AppendResponse && peer.takeCaughtUp(raft.from)) {
+    ctx.store.onRegionChanged(peer);
+  }
 }
 
 function onExtra(peer: Peer, ctx: PeerContext, message: RaftMessage): void {

@@ -7,6 +7,27 @@ import type { Engine } from "../engine/index.js";
 import { readRaftApplyState, readRaftLocalState } from "./local_state.js";
 import type { Peer } from "./peer.js";
 
+const ROLE_NAMES = ["Voter", "Learner", "IncomingVoter", "DemotingVoter"] as const;
+const PROGRESS_NAMES = ["Probe", "Replicate", "Snapshot"] as const;
+
+/** What a leader knows of each replica's log, by peer id. */
+function progressOf({ rawNode }: Peer): Record<string, unknown> {
+  return Object.fromEntries(
+    rawNode.status().progress.map((one) => [
+      String(one.id),
+      {
+        matched: one.match,
+        next_idx: one.next,
+        state: PROGRESS_NAMES[one.state],
+        paused: false,
+        pending_snapshot: one.pendingSnapshot,
+        pending_request_snapshot: 0,
+        recent_active: one.recentActive,
+      },
+    ]),
+  );
+}
+
 /** Returns the JSON value of one region. */
 export function regionMeta(engine: Engine, peer: Peer): Record<string, unknown> {
   const { region } = peer;
@@ -27,7 +48,7 @@ export function regionMeta(engine: Engine, peer: Peer): Record<string, unknown> 
         raft_state: peer.isLeader ? "Leader" : "Follower",
       },
       applied,
-      progress: {},
+      progress: progressOf(peer),
     },
     raft_apply: {
       applied_index: applied,
@@ -46,7 +67,7 @@ export function regionMeta(engine: Engine, peer: Peer): Record<string, unknown> 
       peers: region.peers.map((one) => ({
         id: Number(one.id),
         store_id: Number(one.storeId),
-        role: "Voter",
+        role: ROLE_NAMES[one.role],
         is_witness: false,
       })),
       merge_state: null,

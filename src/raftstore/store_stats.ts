@@ -1,10 +1,11 @@
 /** What a store and its leaders tell PD and the metrics. Source: tikv raftstore/store/worker/pd.rs. */
+import { idToNumber } from "../base/index.js";
 import type { Engine } from "../engine/index.js";
 import type { DiskMonitor } from "./disk.js";
 import type { RaftstoreGauges } from "./metrics.js";
 import type { RegionReport, StoreStats, TimeInterval } from "./pd_port.js";
 import type { Peer } from "./peer.js";
-import { downPeers, pendingPeers } from "./peer_health.js";
+import { downPeers } from "./peer_health.js";
 import type { SnapshotStats } from "./snapshot/types.js";
 import { approximate } from "./split/approximate.js";
 
@@ -88,9 +89,9 @@ export function regionReport(
   interval: TimeInterval,
 ): RegionReport {
   const { region, self } = peer;
-  const match = new Map(peer.rawNode.status().progress.map((one) => [one.id, one.match]));
   const { sizeBytes, keys } = peer.split.sizes() ?? approximate(engine, region);
-  const { truncatedIndex } = peer.storage.applyState;
+  const pending = peer.pendingPeers();
+  peer.pendingTold = new Set(pending.map(({ id }) => idToNumber(id)));
   return {
     region,
     leaderPeerId: peer.peerId,
@@ -100,6 +101,6 @@ export function regionReport(
     approximateKeys: keys,
     interval,
     downPeers: downPeers(region, self, (id) => peer.silentMs(Number(id)), maxDownMs),
-    pendingPeers: pendingPeers(region, self, (id) => match.get(Number(id)) ?? 0, truncatedIndex),
+    pendingPeers: pending,
   };
 }
