@@ -231,6 +231,7 @@ export class Store implements RegionRouter {
     this.ticker.stop();
     this.raft.shutdown();
     this.apply.shutdown();
+    this.ctx.logGc.close();
     this.snapshots.close();
   }
 

@@ -77,6 +77,8 @@ export class RaftLogGc {
   /** First index that may still be on disk, by region; unknown after a start. */
   private readonly firstOnDisk = new Map<number, number>();
   private running = false;
+  private isClosed = false;
+  private cancelTimer = (): void => {};
   deletedEntries = 0;
 
   constructor(
@@ -106,10 +108,16 @@ export class RaftLogGc {
     this.firstOnDisk.delete(regionId);
   }
 
+  /** Deletes nothing any more: the engine may be closed. */
+  close(): void {
+    this.isClosed = true;
+    this.cancelTimer();
+  }
+
   private schedule(delayMs = 0): void {
-    if (this.running || this.tasks.size === 0) return;
+    if (this.isClosed || this.running || this.tasks.size === 0) return;
     this.running = true;
-    this.timers.after(delayMs, () => this.slice());
+    this.cancelTimer = this.timers.after(delayMs, () => this.slice());
   }
 
   private slice(): void {

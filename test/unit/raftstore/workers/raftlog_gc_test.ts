@@ -226,4 +226,19 @@ test("nothing goes once the peer is forgotten", async () => {
   assert.equal(left(1), indexes(6, 106));
 });
 
+test("nothing is read or deleted once it is closed", async () => {
+  const { gc, loop, left } = await logs(5000);
+  gc.gc(1, 4000);
+  let turns = 0;
+  await loop.run(1_000_000, () => {
+    if (++turns === 2) gc.close();
+  });
+  const rest = left(1).length;
+  assert.ok(rest > 5000 - 4000 + 6, `${rest} entries are left`);
+  gc.gc(2, 50);
+  await loop.run(2_000_000, () => {});
+  assert.is(left(1).length, rest);
+  assert.equal(left(2), indexes(6, 5006));
+});
+
 test.run();
