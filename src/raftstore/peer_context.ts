@@ -25,7 +25,7 @@ export interface PeerStore {
   /** Makes the peer of a region that a split made; it campaigns at once if `campaign`. */
   createSplitPeer(region: RegionInfo, campaign: boolean): void;
   /** Closes the mailbox of a peer whose tombstone is written. */
-  closePeer(regionId: number): void;
+  closePeer(peer: Peer): void;
   /** The peer's view for requests changed, or it came or went. */
   onViewChanged(peer: Peer): void;
   /** The leader's region, members or pending work changed: PD should hear of it. */

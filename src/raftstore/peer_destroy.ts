@@ -26,6 +26,8 @@ export function startDestroy(peer: Peer, ctx: PeerContext): void {
   if (!peer.isActive) return;
   peer.removal ??= { redeliver: undefined };
   if (peer.incoming !== undefined) return;
+  // The split's own peer takes this one's place soon: a tombstone would overwrite its state.
+  if (ctx.meta.creates.isSplitting(peer.regionId)) return;
   peer.phase = "destroying";
   peer.publish();
   answerAll(peer, regionNotFound(peer.regionId));
@@ -48,9 +50,14 @@ export function onApplyDestroyed(peer: Peer, ctx: PeerContext): void {
   meta.cleaning.add(regionId);
   ctx.logGc.forget(regionId);
   port.write(batch.bytes(), true, () => {
+    if (meta.creates.isSplitting(regionId)) {
+      // A split was applied behind the tombstone, and its state has replaced it.
+      meta.cleaning.delete(regionId);
+      return;
+    }
     meta.removeSpans(regionId);
     meta.creates.releaseMessage(regionId, peer.peerNumber);
-    store.closePeer(regionId);
+    store.closePeer(peer);
     const spans = peer.storage.isInitialized ? [region] : [];
     deleteData(ctx, region.id, spans, () => {
       meta.cleaning.delete(regionId);

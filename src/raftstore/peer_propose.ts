@@ -17,7 +17,7 @@ import type {
 import { checkEpoch, type EpochCommand, epochNotMatch } from "./epoch.js";
 import type { ProposalDone } from "./messages.js";
 import type { Peer } from "./peer.js";
-import { busy, notLeader, refusal, STALE } from "./peer_answer.js";
+import { busy, notLeader, refusal, regionNotFound, STALE } from "./peer_answer.js";
 import type { PeerContext } from "./peer_context.js";
 import { checkAppliedTerm, checkConfChange, checkSplit, type LeaderView } from "./propose_admin.js";
 import { READS_WAITING_MAX } from "./read.js";
@@ -39,6 +39,7 @@ export function checkCommand(
   kind: EpochCommand,
   by: ServedBy,
 ): RegionError | undefined {
+  if (!peer.isActive) return regionNotFound(peer.regionId);
   const problem = checkPeer(header, ctx.storeId, peer, by);
   if (problem !== undefined) return problem;
   if (!peer.dataReady) return refusal("peer is handling snapshot");
