@@ -1,7 +1,14 @@
 /** The first start of a store: bytes on disk, crashes after every step, races, refusals. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { NULL_LOGGER, NULL_METRICS, TikvError, toHex, utf8 } from "../../../src/base/index.js";
+import {
+  NULL_LOGGER,
+  NULL_METRICS,
+  TikvError,
+  type Timers,
+  toHex,
+  utf8,
+} from "../../../src/base/index.js";
 import { immediateRunner } from "../../../src/batch/index.js";
 import { type Engine, MemoryDisk, openMemoryEngine } from "../../../src/engine/index.js";
 import { loadKernels } from "../../../src/kernel/index.js";
@@ -33,6 +40,14 @@ const OPTIONS: StoreOptions = {
 
 const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
 
+/** Real timers that keep the process alive: here nothing else does. */
+const TIMERS: Timers = {
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
+};
+
 class Stopped extends Error {}
 
 function fatal(error: Error): never {
@@ -53,6 +68,7 @@ function open(
     { ...OPTIONS, ...options },
     {
       ...loneParts(),
+      timers: TIMERS,
       port: enginePort(engine, fatal),
       kernels: KERNELS,
       runner: immediateRunner,
