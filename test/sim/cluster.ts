@@ -78,6 +78,8 @@ export class SimStore implements FaultStore, StoreView {
   incarnation = 0;
   process: StoreProcess | undefined;
   pdPort: SimPdPort | undefined;
+  private seen: readonly PeerView[] = [];
+  private seenAt = -1;
   private readonly cluster: SimCluster;
   private readonly prng: Prng;
 
@@ -97,7 +99,11 @@ export class SimStore implements FaultStore, StoreView {
   }
 
   get peers(): readonly PeerView[] {
-    return this.process?.peers() ?? [];
+    // Between two events nothing changes.
+    const { fired } = this.cluster.deps.loop;
+    if (this.seenAt !== fired) this.seen = this.process?.peers() ?? [];
+    this.seenAt = fired;
+    return this.seen;
   }
 
   appliedState(regionId: number): AppliedState | undefined {
@@ -118,6 +124,7 @@ export class SimStore implements FaultStore, StoreView {
     if (this.process === undefined) return;
     this.cluster.deps.trace.line(this.cluster.deps.loop.nowUs, this.host.name, "down");
     this.process = undefined;
+    this.seenAt = -1;
     this.host.crash();
     this.disk.crash(this.prng.below(this.disk.unsyncedCount + 1));
     this.snapDisk.crash(this.prng.ratio(1, 2));

@@ -124,11 +124,11 @@ export function optionsOf(seed: bigint): SimOptions {
     seed,
     stores,
     replicas: 3,
-    clients: prng.range(4, 9),
+    clients: prng.range(5, 9),
     keys: prng.pick([4, 6, 8, 12]),
     hotPercent: prng.pick([50, 60, 70]),
-    thinkMeanUs: prng.pick([60_000, 120_000, 200_000]),
-    requestTimeoutUs: prng.pick([500_000, 1_000_000, 2_000_000]),
+    thinkMeanUs: prng.pick([60_000, 100_000, 150_000]),
+    requestTimeoutUs: prng.pick([300_000, 600_000, 1_000_000]),
     safetyUs: 60_000_000,
     livenessMaxUs: 60_000_000,
     network: {
@@ -139,7 +139,7 @@ export function optionsOf(seed: bigint): SimOptions {
       reorderPerMille: calm ? 0 : prng.pick([0, 0, 100, 500]),
     },
     disk: { writeMeanUs: prng.range(20, 500), syncMeanUs: prng.range(200, 6_000) },
-    faultMeanUs: prng.pick([400_000, 700_000, 1_200_000]),
+    faultMeanUs: prng.pick([600_000, 1_000_000, 2_000_000]),
     faults: faultsOf(prng),
     tiny: prng.ratio(1, 4),
   };

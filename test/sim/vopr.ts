@@ -18,7 +18,7 @@ import { sharedKernels } from "./kernels.js";
 import { SimLoop } from "./loop.js";
 import { Nemesis } from "./nemesis/nemesis.js";
 import { optionsOf, type SimOptions, streamsOf } from "./options.js";
-import { SimFailure, type SimReport } from "./report.js";
+import { poorness, SimFailure, type SimReport } from "./report.js";
 import { SimStoreProcess } from "./store.js";
 import { SimTrace } from "./trace.js";
 import { type Checker, CheckFailed, type ClusterView } from "./view.js";
@@ -27,6 +27,8 @@ import { keyAt } from "./workload/kv.js";
 
 const BOOT_MAX_US = 60_000_000;
 const STEP_US = 100_000;
+/** What a safety phase is prolonged by at most. */
+const RICH_MAX_US = 180_000_000;
 /** Glances look at some things everywhere, sweeps at everything; one in this time. */
 const GLANCE_US = 20_000;
 const SWEEP_US = 500_000;
@@ -82,6 +84,7 @@ export class Vopr {
       const lines = [...this.trace.lines(), ...this.cluster.describe()];
       throw new SimFailure(this.options.seed, { checker, lines }, error);
     }
+    this.trace.line(this.loop.nowUs, "sim", `acknowledged ${this.history.acknowledged}`);
     return this.report(Number(process.hrtime.bigint() - started) / 1e9);
   }
 
@@ -105,6 +108,8 @@ export class Vopr {
     for (const client of this.clients) client.start();
     this.nemesis.start();
     await this.runUntil(this.options.safetyUs, () => false);
+    // Hard times may leave little to judge: they go on until there is enough.
+    await this.runUntil(RICH_MAX_US, () => poorness(this.report(0)).length === 0);
   }
 
   private async liveness(): Promise<void> {
@@ -165,7 +170,6 @@ export class Vopr {
 
   private report(realSeconds: number): SimReport {
     const { options, history, loop, cluster } = this;
-    this.trace.line(loop.nowUs, "sim", `acknowledged ${history.acknowledged}`);
     return {
       seed: options.seed,
       traceHash: this.trace.digest(),

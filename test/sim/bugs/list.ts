@@ -2,5 +2,6 @@
 import { APPLY_BUGS } from "./apply.js";
 import type { Bug } from "./bug.js";
 import { RAFT_BUGS } from "./raft.js";
+import { RAFTSTORE_BUGS } from "./raftstore.js";
 
-export const BUGS: readonly Bug[] = [...RAFT_BUGS, ...APPLY_BUGS];
+export const BUGS: readonly Bug[] = [...RAFT_BUGS, ...APPLY_BUGS, ...RAFTSTORE_BUGS];

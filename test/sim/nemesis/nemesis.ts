@@ -9,7 +9,7 @@ import type { FaultTarget } from "./target.js";
 /** Times that a kind began. */
 export type FaultCounts = Record<FaultKind, number>;
 
-const LENGTHS_US = [20_000, 200_000, 1_000_000, 3_000_000] as const;
+const LENGTHS_US = [20_000, 200_000, 1_000_000, 2_500_000] as const;
 /** Every seed has some of these, so that its run shows something. */
 const SCHEDULED: readonly FaultKind[] = ["split", "crash", "transferLeader", "partitionHalf"];
 
