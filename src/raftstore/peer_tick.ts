@@ -43,6 +43,7 @@ function leads(peer: Peer): boolean {
 function compactLog(peer: Peer, ctx: PeerContext): void {
   if (!leads(peer)) return;
   const { progress, firstIndex, lastIndex, persisted } = peer.rawNode.status();
+  ctx.metrics.logLag.observe(lastIndex - Math.min(lastIndex, ...progress.map((one) => one.match)));
   const index = compactIndexOf(
     {
       firstIndex,

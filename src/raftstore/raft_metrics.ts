@@ -1,5 +1,5 @@
 /** Counters of peers and their Readies, under TiKV's names; copied at scrape time. */
-import { type MetricsRegistry, totalOf } from "../base/index.js";
+import { type Histogram, type MetricsRegistry, NULL_METRICS, totalOf } from "../base/index.js";
 import { MessageType } from "../raft/index.js";
 import type { WriteCounters } from "./write_task.js";
 
@@ -54,8 +54,21 @@ export class RaftMetrics {
   readonly sent: number[] = new Array<number>(MessageType.RequestPreVoteResponse + 1).fill(0);
   readonly dropped = zeros(DROP_REASONS);
   readonly proposals = zeros(PROPOSAL_KINDS);
+  /** Entries that the slowest follower is behind, at each look of a leader. */
+  logLag: Histogram = NULL_METRICS.histogram(LOG_LAG);
   readonly ready = { message: 0, commit: 0, append: 0, snapshot: 0, pendingRegion: 0 };
 }
+
+const LOG_LAG = {
+  name: "tikv_raftstore_log_lag",
+  help: "Entries that a leader's slowest follower is behind.",
+  buckets: [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16_384, 65_536],
+} as const;
+const WRITE_DURATION = {
+  name: "tikv_raftstore_append_log_duration_seconds",
+  help: "Time of a round's raft log write, until it is durable.",
+  buckets: [0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+} as const;
 
 /** Registers the metrics. */
 export function bindRaftMetrics(
@@ -63,6 +76,8 @@ export function bindRaftMetrics(
   counters: RaftMetrics,
   writes: WriteCounters,
 ): void {
+  counters.logLag = registry.histogram(LOG_LAG);
+  writes.seconds = registry.histogram(WRITE_DURATION);
   const labeled = (name: string, help: string): ReturnType<typeof totalOf> =>
     totalOf(registry.counter({ name, help, labelNames: ["type"] }));
   const plain = (name: string, help: string): ReturnType<typeof totalOf> =>

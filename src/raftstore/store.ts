@@ -289,6 +289,7 @@ export class Store implements RegionRouter {
       prng,
       writer: new RoundWriter({
         port,
+        clock,
         kernels,
         notify: (regionId, message) => this.router.notify(regionId, message),
         resume: (regionId) => this.router.resume(regionId),

@@ -7,7 +7,7 @@
  * A round that does not fit into linear memory is built by the twin in memory of its own: the same
  * bytes, one write still.
  */
-import { assert } from "../base/index.js";
+import { assert, type Clock, type Histogram } from "../base/index.js";
 import {
   ENTRY_BYTES,
   ENTRY_CONTEXT_LENGTH,
@@ -232,6 +232,8 @@ export class WriteCounters {
   writes = 0;
   bytes = 0;
   readies = 0;
+  /** From a write's submission until it is durable. Replaced by bindRaftMetrics. */
+  seconds: Histogram = { observe: () => {} };
 }
 
 interface Notice {
@@ -243,6 +245,7 @@ interface Notice {
 export interface RoundWriterDeps {
   readonly port: EnginePort;
   readonly kernels: Kernels;
+  readonly clock: Pick<Clock, "monotonicMs">;
   /** Sends to a peer beyond its mailbox's bound; lost if the peer is gone. */
   readonly notify: (regionId: number, message: PeerMsg) => void;
   /** Wakes a peer that left its batch. */
@@ -294,12 +297,14 @@ export class RoundWriter {
 
   #write(bytes: Uint8Array, readies: readonly Notice[]): void {
     const { length } = bytes;
-    const { notify, port } = this.#deps;
+    const { clock, notify, port } = this.#deps;
+    const startMs = clock.monotonicMs();
     this.#roundsInFlight++;
     this.#bytesInFlight += length;
     this.counters.writes++;
     this.counters.bytes += length;
     port.write(bytes, true, () => {
+      this.counters.seconds.observe((clock.monotonicMs() - startMs) / 1000);
       this.#roundsInFlight--;
       this.#bytesInFlight -= length;
       for (const { regionId, life, ready } of readies) {

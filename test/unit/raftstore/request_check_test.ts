@@ -142,4 +142,15 @@ test("KeyNotInRegion: start is inside, end is not", () => {
   assert.is(checkKeysInRegion([utf8("a")], open)?.kind, "keyNotInRegion");
 });
 
+test("a replica without data is RegionNotInitialized, behind the check of the leader", () => {
+  const empty = { region: { ...REGION, confVer: 0n, version: 0n, peers: [] }, isLeader: false };
+  const by = (served: "leader" | "replica"): string => {
+    const peer = { ...PEER, ...empty };
+    const found = checkRequest({ ...GOOD, term: 1n }, STORE, () => peer, served);
+    return found.ok ? "ok" : found.error.kind;
+  };
+  assert.is(by("leader"), "notLeader");
+  assert.is(by("replica"), "regionNotInitialized");
+});
+
 test.run();

@@ -99,6 +99,7 @@ test("a round is one synced write; its regions hear of it when it is done, and r
       },
     },
     kernels: loadKernels({ memoryBytes: MIB }),
+    clock: { monotonicMs: () => 0 },
     notify: (regionId, message) => notices.push({ regionId, message }),
     resume: (regionId) => resumed.push(regionId),
   });
