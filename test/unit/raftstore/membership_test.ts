@@ -2,9 +2,18 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8 } from "../../../src/base/index.js";
-import { ConfChangeType } from "../../../src/raft/index.js";
-import type { AdminCommand, Peer, PeerInfo } from "../../../src/raftstore/index.js";
-import { PEER_STATE, readRegionLocalState } from "../../../src/raftstore/local_state.js";
+import { applyStateKey, regionStateKey } from "../../../src/codec/index.js";
+import { ConfChangeType, MessageType, newMessage } from "../../../src/raft/index.js";
+import type { AdminCommand, Peer, PeerInfo, RaftMessage } from "../../../src/raftstore/index.js";
+import {
+  encodeRaftApplyState,
+  encodeRegionLocalState,
+  initialApplyState,
+  PEER_STATE,
+  readRaftApplyState,
+  readRaftLocalState,
+  readRegionLocalState,
+} from "../../../src/raftstore/local_state.js";
 import { outcomes, RaftCluster, type TestStore } from "../../support/raft_cluster.js";
 
 const LEARNER = 1;
@@ -223,6 +232,109 @@ test("a follower far behind gets a snapshot instead of the log", async () => {
   assert.ok((away.peer(2)?.storage.firstIndex() ?? 0) > index, "by a snapshot");
   await cluster.restart(away.id, 0);
   await cluster.until("and after a restart", () => hasAll(away, 40));
+  cluster.shutdown();
+});
+
+/** A message of peer 101 on store 1 to peer 103 on store 3, for region 100. */
+function toNewPeer(change: Partial<RaftMessage>): RaftMessage {
+  return {
+    regionId: 100,
+    fromPeer: { id: 101, storeId: 1, role: 0 },
+    toPeer: { id: 103, storeId: 3, role: 0 },
+    epoch: { confVer: 1, version: 2 },
+    message: undefined,
+    isTombstone: false,
+    startKey: utf8("a"),
+    endKey: utf8("b"),
+    extra: "none",
+    checkRegion: undefined,
+    ...change,
+  };
+}
+
+function vote(): RaftMessage {
+  const message = newMessage(MessageType.RequestVote, 103);
+  Object.assign(message, { from: 101, term: 6, index: 5, logTerm: 5 });
+  return toNewPeer({ message });
+}
+
+const GO = toNewPeer({ isTombstone: true, epoch: { confVer: 9, version: 9 } });
+
+/** Store 3 of a cluster, with a peer of region 100 that a vote made. */
+async function withNewPeer(): Promise<{ cluster: RaftCluster; store: TestStore }> {
+  const cluster = await RaftCluster.open({ voters: 2 });
+  const store = cluster.store(3);
+  store.hooks.events.onRaftMessage(vote());
+  await cluster.settle();
+  assert.is(store.peer(100)?.peerId, 103n);
+  assert.is(store.peer(100)?.dataReady, false);
+  return { cluster, store };
+}
+
+test("a peer that a message made goes when it is told, and leaves a tombstone", async () => {
+  const { cluster, store } = await withNewPeer();
+  store.hooks.events.onRaftMessage(GO);
+  await cluster.settle();
+  assert.is(store.peer(100), undefined);
+  assert.is(readRegionLocalState(store.engine, 100n)?.state, PEER_STATE.Tombstone);
+  store.hooks.events.onRaftMessage(vote());
+  await cluster.settle();
+  assert.is(store.peer(100), undefined);
+  cluster.shutdown();
+});
+
+test("a peer whose region a split has claimed does not go", async () => {
+  const { cluster, store } = await withNewPeer();
+  assert.is(store.live.meta.creates.claimForSplit(100, 103), "replaces");
+  store.hooks.events.onRaftMessage(GO);
+  await cluster.settle();
+  assert.is(store.peer(100)?.peerId, 103n);
+  assert.is(readRegionLocalState(store.engine, 100n), undefined);
+  cluster.shutdown();
+});
+
+test("a split that is applied while a tombstone is written keeps its states", async () => {
+  const { cluster, store } = await withNewPeer();
+  store.holdWrites = true;
+  store.hooks.events.onRaftMessage(GO);
+  await cluster.settle();
+  assert.is(store.live.meta.creates.claimForSplit(100, 103), "replaces");
+  const batch = store.engine.newWriteBatch();
+  batch.put("raft", applyStateKey(100n), encodeRaftApplyState(initialApplyState()));
+  await store.engine.write(batch, { sync: true });
+  store.holdWrites = false;
+  for (const done of store.held.splice(0)) done();
+  await cluster.settle();
+  assert.equal(readRaftApplyState(store.engine, 100n), initialApplyState());
+  cluster.shutdown();
+});
+
+test("what a vote promised survives that the peer's region is made by a split", async () => {
+  const { cluster, store } = await withNewPeer();
+  assert.is(readRaftLocalState(store.engine, 100n)?.vote, 101);
+  await cluster.restart(3);
+  // A split's peer: region and apply state are there, the raft state is the voter's.
+  const peers = [101n, 102n, 103n].map((id, i) => ({
+    id,
+    storeId: BigInt(i + 1),
+    role: 0 as const,
+  }));
+  const region = {
+    id: 100n,
+    startKey: utf8("a"),
+    endKey: utf8("b"),
+    confVer: 1n,
+    version: 2n,
+    peers,
+  };
+  const batch = store.engine.newWriteBatch();
+  const state = encodeRegionLocalState({ state: PEER_STATE.Normal, region });
+  batch.put("raft", regionStateKey(100n), state);
+  batch.put("raft", applyStateKey(100n), encodeRaftApplyState(initialApplyState()));
+  await store.engine.write(batch, { sync: true });
+  await cluster.restart(3);
+  const { vote: voted, term, lastIndex } = store.peer(100)?.storage.raftState ?? {};
+  assert.equal([voted, term, lastIndex], [101, 6, 5]);
   cluster.shutdown();
 });
 
