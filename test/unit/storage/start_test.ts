@@ -64,4 +64,26 @@ test("a stopped store refuses with TiKV's words and leaves the engine closable",
   await engine.close();
 });
 
+test("a region without a quorum does not hold up the stop; what waits is answered", async () => {
+  const { store, ctx, engine, pd } = await startFixture();
+  const put = () => store.storage.raw.put(ctx, "", pair("a", "1"), false);
+  assert.ok((await put()).ok);
+  await within(5000, "PD knows the region", () => pd.regionHeartbeats.length > 0);
+  const [region] = store.regions();
+  assert.ok(region);
+  // A second voter on a store that does not exist: from now on nothing is committed.
+  const { id: regionId, confVer, version, peers } = region as NonNullable<typeof region>;
+  const peer = { id: 900n, storeId: 9n, role: 0 } as const;
+  const targetPeer = peers[0];
+  pd.order({ regionId, confVer, version, targetPeer, changePeers: [{ type: 0, peer }] });
+  await within(5000, "the new member", () => store.regions()[0]?.peers.length === 2);
+  const write = put();
+  const read = store.storage.raw.get({ ...ctx, replicaRead: true }, "", utf8("a"));
+  await store.stop();
+  const answer = await write;
+  assert.ok(!answer.ok && answer.error.type === "region", "refused, not lost");
+  await read;
+  await engine.close();
+});
+
 test.run();
