@@ -105,6 +105,27 @@ test("a peer that was removed while it was away is told, and goes", async () => 
   cluster.shutdown();
 });
 
+test("a learner that was removed while it was away asks PD, though it still knows a leader", async () => {
+  const options = { peerStaleStateCheckIntervalMs: 2_000, maxLeaderMissingDurationMs: 20_000 };
+  const cluster = await RaftCluster.open({ voters: 1, options });
+  await fill(cluster, 5);
+  await cluster.mustAdmin(2, () => add(peerOn(2, 12n, LEARNER)));
+  const away = cluster.store(2);
+  await cluster.until("it has data", () => away.peer(2)?.dataReady === true);
+  cluster.partition([1]);
+  await cluster.mustAdmin(2, () => remove(peerOn(2, 12n, LEARNER)));
+  await cluster.tick(2);
+  cluster.heal();
+  assert.is(away.peer(2)?.rawNode.leader, 11);
+  const { region } = cluster.store(1).peer(2) as Peer;
+  const none = { bytesWritten: 0, keysWritten: 0, bytesRead: 0, keysRead: 0 };
+  const size = { approximateSize: 1, approximateKeys: 1, interval: { start: 0, end: 1 } };
+  await cluster.pd.regionHeartbeat({ region, leaderPeerId: 11n, term: 6n, ...none, ...size });
+  await cluster.until("it is gone", () => away.peer(2) === undefined, 200);
+  assert.is(readRegionLocalState(away.engine, 2n)?.state, PEER_STATE.Tombstone);
+  cluster.shutdown();
+});
+
 test("a leader that is removed after a transfer goes too", async () => {
   const cluster = await RaftCluster.open();
   await fill(cluster, 5);
