@@ -127,7 +127,7 @@ export function optionsOf(seed: bigint): SimOptions {
     clients: prng.range(5, 9),
     keys: prng.pick([4, 6, 8, 12]),
     hotPercent: prng.pick([50, 60, 70]),
-    thinkMeanUs: prng.pick([60_000, 100_000, 150_000]),
+    thinkMeanUs: prng.pick([100_000, 150_000, 200_000]),
     requestTimeoutUs: prng.pick([300_000, 600_000, 1_000_000]),
     safetyUs: 60_000_000,
     livenessMaxUs: 60_000_000,
