@@ -125,6 +125,13 @@ export function checkTikv(checked: Validated<typeof TIKV_FIELDS>): Problem[] {
       "server.advertise-addr (--advertise-addr) to this host's name or IP";
     problems.push({ where: where(key), text });
   }
+  const receiveMax = values["limits.receive-message-size"];
+  if (receiveMax !== 0 && receiveMax < values["server.max-grpc-send-msg-len"]) {
+    const text =
+      "limits.receive-message-size: must not be smaller than server.max-grpc-send-msg-len, " +
+      "or this store refuses what others send it";
+    problems.push({ where: where("limits.receive-message-size"), text });
+  }
   if (values["storage.api-version"] === 2 && !values["storage.enable-ttl"]) {
     const text = "storage.api-version: given 2, which needs storage.enable-ttl = true";
     problems.push({ where: where("storage.api-version"), text });

@@ -160,6 +160,14 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   [
+    "a receive limit below what stores send each other",
+    '[limits]\nreceive-message-size = "1MiB"\n',
+    [
+      "f.toml:2: limits.receive-message-size: must not be smaller than " +
+        "server.max-grpc-send-msg-len, or this store refuses what others send it",
+    ],
+  ],
+  [
     "a key twice",
     '[server]\naddr = "h:1"\n\naddr = "h:2"\n',
     ["f.toml:4: server.addr is set twice, first on line 2"],
