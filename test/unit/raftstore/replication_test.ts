@@ -1,6 +1,7 @@
 /** One region on one and on three stores: replication, failover, restarts, reads. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { BATCH_CONFIG_DEFAULT } from "../../../src/batch/index.js";
 import { outcomes, RaftCluster, type TestStore } from "../../support/raft_cluster.js";
 
 test("a store that is alone leads and serves without a tick", async () => {
@@ -154,6 +155,64 @@ test("everything that waits is answered when a store stops", async () => {
   cluster.shutdown();
   for (const answers of [proposed, read, unseen]) assert.is(answers.length, 1);
   assert.is(outcomes(proposed), "other");
+});
+
+/** Lets what a store holds back be done. */
+function release(store: TestStore): void {
+  store.holdWrites = false;
+  for (const done of store.held.splice(0)) done();
+}
+
+test("nothing is acknowledged before it is durable on a quorum", async () => {
+  const cluster = await RaftCluster.open();
+  await cluster.mustPut("a", "1");
+  const leader = await cluster.mustLead();
+  const [one, two] = cluster.stores.filter((store) => store !== leader) as [TestStore, TestStore];
+  one.holdWrites = true;
+  two.holdWrites = true;
+  const answers = cluster.put(leader, "a", "2");
+  await cluster.settle();
+  assert.is(outcomes(answers), "");
+  assert.is(leader.get("a"), "1");
+  release(two);
+  await cluster.settle();
+  assert.is(outcomes(answers), "ok");
+  release(one);
+  cluster.shutdown();
+});
+
+test("a leader acknowledges by its own disk's order, however many rounds are under way", async () => {
+  const cluster = await RaftCluster.open();
+  const leader = await cluster.mustLead();
+  leader.holdWrites = true;
+  const order: number[] = [];
+  const writes = leader.writes;
+  for (let i = 0; i < 40; i++) {
+    const answers = cluster.put(leader, `k${i}`, "v");
+    answers.push = (...results): number => {
+      order.push(i);
+      return Array.prototype.push.apply(answers, results);
+    };
+    await cluster.settle();
+  }
+  assert.equal(order, []);
+  // Peers keep their Readies when so many rounds are under way.
+  assert.is(leader.writes - writes, 16);
+  release(leader);
+  await cluster.settle();
+  assert.equal(order, [...Array(40).keys()]);
+  cluster.shutdown();
+});
+
+test("a full mailbox answers full, and loses Raft messages only", async () => {
+  const storeBatch = { ...BATCH_CONFIG_DEFAULT, notifyCapacity: 4 };
+  const cluster = await RaftCluster.open({ options: { storeBatch } });
+  const leader = await cluster.mustLead();
+  const answers = Array.from({ length: 10 }, (_, i) => cluster.put(leader, `k${i}`, "v"));
+  await cluster.settle();
+  assert.equal(answers.map(outcomes), [...Array(4).fill("ok"), ...Array(6).fill("")]);
+  await cluster.mustPut("k9", "v");
+  cluster.shutdown();
 });
 
 test.run();
