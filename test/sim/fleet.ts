@@ -23,7 +23,7 @@ export function runRange(
   to: number,
   options: { readonly args?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<FleetLine[]> {
-  const args = ["--enable-source-maps", MAIN, "--seeds", `${from}..${to}`, "--json"];
+  const args = [MAIN, "--seeds", `${from}..${to}`, "--json"];
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...args, ...(options.args ?? [])], {
       env: { ...process.env, ...options.env },

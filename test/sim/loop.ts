@@ -37,10 +37,13 @@ function isBefore(a: SimEvent, b: SimEvent): boolean {
   return a.timeUs < b.timeUs || (a.timeUs === b.timeUs && a.seq < b.seq);
 }
 
+/** The real one: inside a run the global one is a trap. */
+const afterPromises = setImmediate;
+
 /** Waits until every promise that can settle has settled. */
 function drainPromises(): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve);
+    afterPromises(resolve);
   });
 }
 

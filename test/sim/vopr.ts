@@ -21,6 +21,7 @@ import { optionsOf, type SimOptions, streamsOf } from "./options.js";
 import { poorness, SimFailure, type SimReport } from "./report.js";
 import { SimStoreProcess } from "./store.js";
 import { SimTrace } from "./trace.js";
+import { setTraps } from "./traps.js";
 import { type Checker, CheckFailed, type ClusterView } from "./view.js";
 import { Client } from "./workload/client.js";
 import { keyAt } from "./workload/kv.js";
@@ -74,6 +75,7 @@ export class Vopr {
   /** Rejects with SimFailure. */
   async run(): Promise<SimReport> {
     const started = process.hrtime.bigint();
+    const removeTraps = setTraps();
     try {
       await this.boot();
       await this.safety();
@@ -83,6 +85,8 @@ export class Vopr {
       const checker = error instanceof CheckFailed ? error.checker : "";
       const lines = [...this.trace.lines(), ...this.cluster.describe()];
       throw new SimFailure(this.options.seed, { checker, lines }, error);
+    } finally {
+      removeTraps();
     }
     this.trace.line(this.loop.nowUs, "sim", `acknowledged ${this.history.acknowledged}`);
     return this.report(Number(process.hrtime.bigint() - started) / 1e9);

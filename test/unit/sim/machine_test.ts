@@ -8,6 +8,7 @@ import { SimLoop } from "../../sim/loop.js";
 import { SimNetwork } from "../../sim/network.js";
 import { optionsOf } from "../../sim/options.js";
 import { SimTrace } from "../../sim/trace.js";
+import { setTraps } from "../../sim/traps.js";
 
 const NOTHING = (): void => undefined;
 const WEIGHTS = { writeMeanUs: 100, syncMeanUs: 1_000 };
@@ -226,6 +227,15 @@ test("a seed means the same options every time, seeds differ in kind", () => {
   assert.ok(new Set(seeds.map((options) => options.stores)).size > 2);
   assert.ok(seeds.some((options) => options.faults.pause === 0));
   assert.ok(seeds.every((options) => options.faults.crash > 0));
+});
+
+test("real time and randomness are traps while a run is under way", () => {
+  const remove = setTraps();
+  assert.throws(() => Math.random(), /random is used inside/);
+  assert.throws(() => Date.now(), /now is used inside/);
+  assert.throws(() => setTimeout(NOTHING, 1), /setTimeout is used inside/);
+  remove();
+  assert.type(Math.random(), "number");
 });
 
 test.run();
