@@ -10,6 +10,7 @@ import type { RawClient } from "../../src/client/index.js";
 import { Cluster, type ClusterOptions } from "../../src/testing/index.js";
 import { checkLinearizability } from "../sim/checkers/linearizability.js";
 import { DONE, History, type Operation, type Outcome } from "../sim/history.js";
+import { within } from "./within.js";
 
 export interface LoadOptions {
   readonly clients?: number;
@@ -21,7 +22,16 @@ export interface LoadOptions {
 const PAUSE_MS = 20;
 const OPERATION_MS = 2000;
 /** One attempt of a question whether service is back. */
-const PROBE_MS = 500;
+const PROBE_MS = 1000;
+/** Longest time for a client to find the cluster. */
+const CONNECT_MS = 30_000;
+/** A busy machine does few operations a second. */
+const REACHES_MS = 60_000;
+/** Answered operations before anything goes wrong, and after the last of it. */
+const OPERATIONS_BEFORE = 50;
+const OPERATIONS_AFTER = 100;
+
+const SHORT = { timeoutMs: OPERATION_MS };
 
 const micros = (): number => Math.round(performance.now() * 1000);
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -86,10 +96,10 @@ export class ClusterLoad {
     const started = performance.now();
     await Promise.all(
       this.#keys.map(async (key) => {
-        const client = await this.#client(PROBE_MS);
+        const client = await this.#client();
         let last: unknown;
         for (;;) {
-          const done = await client.put(`${key}-probe`, "probe").then(
+          const done = await client.put(`${key}-probe`, "probe", { timeoutMs: PROBE_MS }).then(
             () => true,
             (error: unknown) => {
               last = error;
@@ -107,10 +117,13 @@ export class ClusterLoad {
     return performance.now() - started;
   }
 
-  /** Asserts that enough was done, that nothing acknowledged is lost and that keys are linearizable. */
-  async check(leastAcknowledged: number): Promise<void> {
-    const done = this.history.acknowledged;
-    assert.ok(done >= leastAcknowledged, `${done} operations, expected ${leastAcknowledged}`);
+  /** Waits until so many operations on contended keys were answered. */
+  async reaches(count: number): Promise<void> {
+    await within(REACHES_MS, `${count} operations`, () => this.history.acknowledged >= count);
+  }
+
+  /** Asserts that nothing acknowledged is lost and that keys are linearizable. */
+  async check(): Promise<void> {
     assert.ok(this.#acknowledged.length > 0, "own keys were written");
     await this.#readLast();
     const client = await this.#cluster.client();
@@ -134,8 +147,8 @@ export class ClusterLoad {
     }
   }
 
-  #client(timeoutMs = OPERATION_MS): Promise<RawClient> {
-    return this.#cluster.client({ timeoutMs, retryBudgetMs: 0, atomic: true });
+  #client(): Promise<RawClient> {
+    return this.#cluster.client({ timeoutMs: CONNECT_MS, retryBudgetMs: 0, atomic: true });
   }
 
   async #contend(client: RawClient, index: number): Promise<void> {
@@ -166,7 +179,7 @@ export class ClusterLoad {
       // Over the whole alphabet too, so that every region takes some.
       const key = `${String.fromCharCode(97 + (i % 26))}-own-${i}`;
       try {
-        await client.put(key, `own ${i}`);
+        await client.put(key, `own ${i}`, SHORT);
         this.#acknowledged.push(key);
       } catch {
         await pause(PAUSE_MS);
@@ -178,16 +191,17 @@ export class ClusterLoad {
 async function run(client: RawClient, key: string, operation: Operation): Promise<Outcome> {
   switch (operation.kind) {
     case "get":
-      return { seen: textOf(await client.get(key)), swapped: false };
+      return { seen: textOf(await client.get(key, SHORT)), swapped: false };
     case "put":
-      await client.put(key, operation.value);
+      await client.put(key, operation.value, SHORT);
       return DONE;
     case "delete":
-      await client.delete(key);
+      await client.delete(key, SHORT);
       return DONE;
     case "cas": {
       const expect = operation.expect === null ? undefined : utf8(operation.expect);
-      const { previous, swapped } = await client.compareAndSwap(key, expect, operation.value);
+      const { value } = operation;
+      const { previous, swapped } = await client.compareAndSwap(key, expect, value, SHORT);
       return { seen: textOf(previous), swapped };
     }
   }
@@ -226,10 +240,12 @@ export async function underLoad(
     await cluster.ready();
     await cluster.splitAt("m");
     await load.start();
+    await load.reaches(OPERATIONS_BEFORE);
     await work(cluster, load);
+    await load.reaches(load.history.acknowledged + OPERATIONS_AFTER);
     await load.stop();
     await cluster.ready();
-    await load.check(200);
+    await load.check();
     assert.equal(cluster.deaths, []);
   } catch (error) {
     throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}`);

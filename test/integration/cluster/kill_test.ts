@@ -10,7 +10,7 @@ const test = suite("kill -9");
 
 test("the leader is killed and comes back, again and again", async () => {
   await underLoad({}, async (cluster, load) => {
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const leader = await cluster.leaderOf(load.keys[0] as string);
       await cluster.kill(leader);
       console.log(`leader killed: back after ${Math.round(await load.back(QUICK_BACK_MS))} ms`);
