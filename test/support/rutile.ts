@@ -44,11 +44,13 @@ export class Rutile {
   /** `args` without --ready-file, which a server gets beside them. */
   constructor(args: readonly string[], options: SpawnOptions = {}) {
     this.#readyFile = join(tmpDir("ready"), "ready.json");
-    const all = options.isServer === false ? args : [...args, "--ready-file", this.#readyFile];
+    // Its input closes with the test's process, however that ends: no server outlives its test.
+    const own = ["--ready-file", this.#readyFile, "--stop-with-stdin"];
+    const all = options.isServer === false ? args : [...args, ...own];
     const [program, ...line] = [...(options.under ?? []), process.execPath, MAIN, ...all];
     this.child = spawn(program as string, line, {
       env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: [options.isServer === false ? "ignore" : "pipe", "pipe", "pipe"],
     });
     running.add(this.child);
     this.child.stdout?.on("data", (chunk: Buffer) => {

@@ -1,7 +1,7 @@
 /**
  * TiKV's ticks of a second: what operators have who change nothing.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 400
  */
 import { suite } from "uvu";
 import { DEFAULT_BACK_MS, underLoad } from "../../support/cluster_load.js";

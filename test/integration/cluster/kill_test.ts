@@ -1,7 +1,7 @@
 /**
  * Stores that are killed with SIGKILL under load, one after the other, and start again.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 400
  */
 import { suite } from "uvu";
 import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";

@@ -1,7 +1,7 @@
 /**
  * Stores come and go under load.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 400
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,7 +1,7 @@
 /**
  * Cuts between stores: clients still reach all of them.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 400
  */
 import { suite } from "uvu";
 import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";

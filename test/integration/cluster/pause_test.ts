@@ -1,7 +1,7 @@
 /**
  * The leader stands still (SIGSTOP) and wakes up again, with a lease that has ended.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 400
  */
 import { suite } from "uvu";
 import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";

@@ -1,7 +1,7 @@
 /**
  * Everything ends at once, by force or in order, and starts again with its data.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 180
+ * @timeout 400
  */
 import { suite } from "uvu";
 import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";
