@@ -16,6 +16,8 @@ const SPLIT_REGION = methodInfo("tikvpb.Tikv", "SplitRegion");
 const REGIONS_MAX = 10_000;
 const REQUEST_MS = 5000;
 const EMPTY = new Uint8Array(0);
+/** metapb.PeerRole. */
+const VOTER = 0;
 
 export class Admin {
   readonly #pd: PdClient;
@@ -141,6 +143,8 @@ function wrongWith(region: LocatedRegion, replicas: number): string | undefined 
   const { downPeerIds, leader, peers, pendingPeerIds } = region;
   if (leader === undefined) return "has no leader";
   if (peers.length !== replicas) return `has ${peers.length} peers of ${replicas}`;
+  // A learner is there, but has no vote: the region could not lose anybody yet.
+  if (peers.some(({ role }) => role !== VOTER)) return "has peers that are no voters yet";
   if (downPeerIds.length > 0) return `has down peers ${downPeerIds.join(", ")}`;
   if (pendingPeerIds.length > 0) return `has peers that lag: ${pendingPeerIds.join(", ")}`;
   return undefined;

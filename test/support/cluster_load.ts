@@ -248,9 +248,24 @@ export async function underLoad(
     await load.check();
     assert.equal(cluster.deaths, []);
   } catch (error) {
-    throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}`);
+    const peers = await peersOf(cluster).catch(String);
+    throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}\n${peers}`);
   } finally {
     load.abandon();
     await cluster.stop();
   }
+}
+
+/** What each running store says of its peers, a line each: for people who read a failure. */
+async function peersOf(cluster: Cluster): Promise<string> {
+  const lines: string[] = [];
+  for (const region of await cluster.regions()) {
+    for (const { index, state, statusAddress } of cluster.stores) {
+      if (state !== "running" || statusAddress === null) continue;
+      const answer = await fetch(`http://${statusAddress}/region/${region.id}`);
+      const text = (await answer.text()).replace(/,"raft_apply".*"region_state"/s, "");
+      lines.push(`region ${region.id} on store ${index}: ${text.slice(0, 900)}`);
+    }
+  }
+  return lines.join("\n");
 }
