@@ -297,6 +297,8 @@ function checkRead(
 
 /** Answers the reads whose index is applied; the epoch may have changed while they waited. */
 export function answerReads(peer: Peer): void {
+  // The index of a snapshot counts as applied as soon as it is durable, its data comes later.
+  if (!peer.dataReady) return;
   for (const { reads, index } of peer.reads.takeReady(peer.applied)) {
     for (const { header, done } of reads) {
       const problem = checkEpoch("normal", header, peer.region);
