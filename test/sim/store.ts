@@ -53,7 +53,7 @@ export class SimStoreProcess implements StoreProcess {
   }
 
   peers(): readonly PeerView[] {
-    return this.store === undefined ? [] : probePeers(this.store["allPeers"](), this.env.host);
+    return this.store === undefined ? [] : probePeers(this.store.allPeers(), this.env.host);
   }
 
   appliedState(regionId: number): AppliedState | undefined {
@@ -62,7 +62,7 @@ export class SimStoreProcess implements StoreProcess {
 
   describe(): string[] {
     if (this.store === undefined) return ["is starting"];
-    return [...this.store["allPeers"]()].map((peer) => {
+    return [...this.store.allPeers()].map((peer) => {
       const { region, regionId } = peer;
       const epoch = `${region.version}/${region.confVer}`;
       return `region ${regionId} epoch ${epoch} peer ${peer.rawNode.debugState()}`;

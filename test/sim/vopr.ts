@@ -28,6 +28,8 @@ import { keyAt } from "./workload/kv.js";
 
 const BOOT_MAX_US = 60_000_000;
 const STEP_US = 100_000;
+/** How often, in its last half, the faults are asked for that every run should have. */
+const INSIST_TIMES = 18;
 /** What a safety phase is prolonged by at most. */
 const RICH_MAX_US = 180_000_000;
 /** Glances look at some things everywhere, sweeps at everything; one in this time. */
@@ -113,7 +115,12 @@ export class Vopr {
     this.nemesis.start();
     await this.runUntil(this.options.safetyUs, () => false);
     // Hard times may leave little to judge: they go on until there is enough.
-    await this.runUntil(RICH_MAX_US, () => poorness(this.report(0)).length === 0);
+    const isRich = (): boolean => poorness(this.report(0)).length === 0;
+    let enough = await this.runUntil(RICH_MAX_US / 2, isRich);
+    for (let tries = 0; !enough && tries < INSIST_TIMES; tries++) {
+      this.nemesis.insist();
+      enough = await this.runUntil(RICH_MAX_US / 2 / INSIST_TIMES, isRich);
+    }
   }
 
   private async liveness(): Promise<void> {

@@ -44,6 +44,11 @@ export class Nemesis {
     this.plan();
   }
 
+  /** Asks once more for what every run should have: weights may make it rare, and faults undo it. */
+  insist(): void {
+    for (const kind of SCHEDULED) this.begin(kind);
+  }
+
   /** Ends all faults. */
   heal(): void {
     this.next?.cancel();
