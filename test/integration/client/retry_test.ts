@@ -147,14 +147,17 @@ test("errors that no retry repairs are told at once", () =>
 test("a busy store is waited for, as long as it advises, outside of the budget", () =>
   withCluster(
     async ({ client, stores }) => {
-      errorsOnce(stores[0] as Store, { serverIsBusy: { reason: "scheduler is busy" } });
+      const store = stores[0] as Store;
+      // Connections are open before the clock runs; the shortest wait for a busy store is 1,000 ms.
+      await client.put("a", "1");
+      errorsOnce(store, { serverIsBusy: { reason: "scheduler is busy" } });
       assert.match(
-        await rejection(client.get("a", { timeoutMs: 300 })),
+        await rejection(client.get("a", { timeoutMs: 950 })),
         /^RUTILE:Client:Timeout: .*serverIsBusy/,
       );
-      (stores[0] as Store).script = () => ({ serverIsBusy: { reason: "deadline is exceeded" } });
+      store.script = () => ({ serverIsBusy: { reason: "deadline is exceeded" } });
       assert.match(
-        await rejection(client.get("a", { timeoutMs: 300 })),
+        await rejection(client.get("a", { timeoutMs: 950 })),
         /^RUTILE:Client:(Region|Timeout)/,
       );
     },

@@ -152,12 +152,14 @@ test("rutile up --test-api serves it for processes", async () => {
   const up = new Rutile(["up", ...args]);
   const ready = (await up.ready()) as unknown as { pd: string; test_api: string };
   assert.is((await post(ready.test_api, "ready", { timeout_ms: LIMIT_MS })).status, 200);
-  const client = await RawClient.connect({ pdEndpoints: [ready.pd], timeoutMs: 300 });
+  const client = await RawClient.connect({ pdEndpoints: [ready.pd] });
   await client.put("k", "v");
   await post(ready.test_api, "pause", { store: 0 });
-  assert.is(await client.get("k").catch(() => "failed"), "failed");
+  assert.is(await client.get("k", { timeoutMs: 300 }).catch(() => "failed"), "failed");
   await post(ready.test_api, "resume", { store: 0 });
-  await within(LIMIT_MS, "service", () => client.get("k").catch(() => undefined));
+  await within(LIMIT_MS, "service", () =>
+    client.get("k", { timeoutMs: 1000 }).catch(() => undefined),
+  );
   client.close();
   assert.equal(await up.stop(), { code: 0, signal: null });
 });
