@@ -152,8 +152,11 @@ export class Backoffer {
       waits.spentMs += waitMs;
     }
     const signals = [this.signal, this.#closing].filter((signal) => signal !== undefined);
-    await this.#deps.sleep(Math.min(waitMs, this.leftMs()), signals);
+    const leftMs = this.leftMs();
+    await this.#deps.sleep(Math.min(waitMs, leftMs), signals);
     this.check();
+    // Timers fire up to a millisecond early: what is left then is no time for another attempt.
+    if (waitMs >= leftMs) throw this.#error("RUTILE:Client:Timeout", "timed out");
   }
 
   /** Returns the code of the kind with the longest sum of waits; of `name` if there was none. */

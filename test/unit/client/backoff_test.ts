@@ -111,6 +111,17 @@ test("no wait ends after the deadline; advice lengthens a wait", async () => {
   assert.is(op.leftMs(), 0);
 });
 
+test("a wait that reaches the deadline ends the operation, though its timer fired early", async () => {
+  const time = fakeTime();
+  const early: BackoffDeps = {
+    nowMs: () => time.now,
+    random: () => 0.5,
+    sleep: (ms) => time.sleep(ms - 0.5, []),
+  };
+  const op = new Backoffer({ budgetMs: 1, timeoutMs: 900 }, early);
+  assert.is(await codeOf(op.wait("tikvServerBusy", "busy")), "RUTILE:Client:Timeout");
+});
+
 test("signals end an operation before it waits", async () => {
   const aborted = new Backoffer(
     { budgetMs: 1, timeoutMs: 1, signal: AbortSignal.abort() },
