@@ -1,1 +1,23 @@
+export type {
+  CommandState,
+  ContinueOutcome,
+  ProcessContext,
+  ProcessOutcome,
+  ReleasedLock,
+  ResponsePolicy,
+  TxnCommand,
+  WaitOutcome,
+  WriteOutcome,
+} from "./command.js";
+export { ConcurrencyManager, type LockGuard } from "./concurrency_manager.js";
+export type {
+  AssertionKind,
+  LockInfo,
+  PessimisticLockNotFoundReason,
+  TxnError,
+  TxnErrorOf,
+  WaitForEntry,
+  WriteConflictReason,
+} from "./errors.js";
 export * from "./latch.js";
+export type * from "./requests.js";

@@ -1,0 +1,200 @@
+/**
+ * Lock records, the values of the lock CF. Unknown trailing fields are tolerated: parsing stops at
+ * the first unknown tag and keeps what it read. Source: tikv components/txn_types/src/lock.rs.
+ *
+ *   type(1) · compact bytes primary · varu64 start_ts · varu64 ttl · tagged fields, in this order:
+ *   v short value (u8 length) · f for_update_ts u64 · t txn_size u64 · c min_commit_ts u64 ·
+ *   a async commit (varu64 n, n compact bytes) · r rollback_ts (varu64 n, n u64) ·
+ *   l last_change (u64, varu64) · s txn_source varu64 · F locked with conflict · g generation u64
+ */
+import { codecError } from "./error.js";
+import { encodeU64, encodeVarI64, encodeVarU64 } from "./number.js";
+import { RecordReader } from "./record_reader.js";
+
+/** PERSISTED: do not renumber. `shared` locks ("H") are parsed and never written. */
+export const LOCK_TYPE = {
+  put: 0x50,
+  delete: 0x44,
+  lock: 0x4c,
+  pessimistic: 0x53,
+  shared: 0x48,
+} as const;
+export type LockType = (typeof LOCK_TYPE)[keyof typeof LOCK_TYPE];
+
+/** Longest value that is kept inside a lock or write record, bytes. */
+export const SHORT_VALUE_MAX_BYTES = 255;
+
+/**
+ * Where the last Put or Delete below a Lock or Rollback record is. (0, 0) is unknown and not
+ * written; (0, > 0) says that there is none; (ts, n) says that it is n versions below, at ts.
+ */
+export interface LastChange {
+  readonly ts: bigint;
+  readonly versions: bigint;
+}
+export const LAST_CHANGE_UNKNOWN: LastChange = { ts: 0n, versions: 0n };
+
+/** A lock. Optional fields that are absent are 0, empty, false or undefined. */
+export interface Lock {
+  readonly type: LockType;
+  /** A user key, not encoded. */
+  readonly primary: Uint8Array;
+  readonly startTs: bigint;
+  /** Milliseconds after the physical part of startTs. */
+  readonly ttl: bigint;
+  readonly shortValue: Uint8Array | undefined;
+  /** Not 0: the transaction is pessimistic. */
+  readonly forUpdateTs: bigint;
+  readonly txnSize: bigint;
+  readonly minCommitTs: bigint;
+  readonly useAsyncCommit: boolean;
+  /** User keys; on the primary of an async commit only. */
+  readonly secondaries: readonly Uint8Array[];
+  /** Protected rollbacks of other transactions that this lock's commit record may fall on. */
+  readonly rollbackTs: readonly bigint[];
+  readonly lastChange: LastChange;
+  readonly txnSource: bigint;
+  readonly isLockedWithConflict: boolean;
+  readonly generation: bigint;
+  /** In memory alone: the lock belongs to a 1PC prewrite under way. Never encoded. */
+  readonly useOnePc: boolean;
+}
+
+/** Returns a lock with all optional fields absent, changed by `fields`. */
+export function newLock(
+  fields: Pick<Lock, "type" | "primary" | "startTs" | "ttl"> & Partial<Lock>,
+): Lock {
+  return {
+    shortValue: undefined,
+    forUpdateTs: 0n,
+    txnSize: 0n,
+    minCommitTs: 0n,
+    useAsyncCommit: false,
+    secondaries: [],
+    rollbackTs: [],
+    lastChange: LAST_CHANGE_UNKNOWN,
+    txnSource: 0n,
+    isLockedWithConflict: false,
+    generation: 0n,
+    useOnePc: false,
+    ...fields,
+  };
+}
+
+const tag = (letter: string): number => letter.charCodeAt(0);
+const TAG = {
+  shortValue: tag("v"),
+  forUpdateTs: tag("f"),
+  txnSize: tag("t"),
+  minCommitTs: tag("c"),
+  asyncCommit: tag("a"),
+  rollbackTs: tag("r"),
+  lastChange: tag("l"),
+  txnSource: tag("s"),
+  conflict: tag("F"),
+  generation: tag("g"),
+} as const;
+
+const LOCK_TYPES: ReadonlySet<number> = new Set(Object.values(LOCK_TYPE));
+
+/** Returns the record of a lock. */
+export function encodeLock(lock: Lock): Uint8Array {
+  const parts: Uint8Array[] = [Uint8Array.of(lock.type)];
+  const push = (letter: number, ...fields: Uint8Array[]): void => {
+    parts.push(Uint8Array.of(letter), ...fields);
+  };
+  parts.push(compactBytes(lock.primary), encodeVarU64(lock.startTs), encodeVarU64(lock.ttl));
+  const { shortValue, secondaries, rollbackTs, lastChange } = lock;
+  if (shortValue !== undefined) {
+    push(TAG.shortValue, Uint8Array.of(shortValue.length), shortValue);
+  }
+  if (lock.forUpdateTs !== 0n) push(TAG.forUpdateTs, encodeU64(lock.forUpdateTs));
+  if (lock.txnSize !== 0n) push(TAG.txnSize, encodeU64(lock.txnSize));
+  if (lock.minCommitTs !== 0n) push(TAG.minCommitTs, encodeU64(lock.minCommitTs));
+  if (lock.useAsyncCommit) {
+    push(
+      TAG.asyncCommit,
+      encodeVarU64(BigInt(secondaries.length)),
+      ...secondaries.map(compactBytes),
+    );
+  }
+  if (rollbackTs.length > 0) {
+    push(TAG.rollbackTs, encodeVarU64(BigInt(rollbackTs.length)), ...rollbackTs.map(encodeU64));
+  }
+  if (lastChange.ts !== 0n || lastChange.versions !== 0n) {
+    push(TAG.lastChange, encodeU64(lastChange.ts), encodeVarU64(lastChange.versions));
+  }
+  if (lock.txnSource !== 0n) push(TAG.txnSource, encodeVarU64(lock.txnSource));
+  if (lock.isLockedWithConflict) push(TAG.conflict);
+  if (lock.generation !== 0n) push(TAG.generation, encodeU64(lock.generation));
+  return Buffer.concat(parts);
+}
+
+/** Returns the lock of a record. Throws KV:Codec:Io for bytes that are cut or of no known type. */
+export function parseLock(record: Uint8Array): Lock {
+  const reader = new RecordReader(record);
+  const type = reader.byte();
+  if (!LOCK_TYPES.has(type)) throw codecError("KV:Codec:Io", `a lock of unknown type ${type}`);
+  const primary = reader.compactBytes();
+  const startTs = reader.varU64();
+  const ttl = reader.ended ? 0n : reader.varU64();
+  const fields: { -readonly [F in keyof Lock]: Lock[F] } = newLock({
+    type: type as LockType,
+    primary,
+    startTs,
+    ttl,
+  });
+  while (!reader.ended && readField(reader, fields));
+  return fields;
+}
+
+/** Reads one tagged field. Returns false at an unknown tag, where parsing stops. */
+function readField(
+  reader: RecordReader,
+  fields: { -readonly [F in keyof Lock]: Lock[F] },
+): boolean {
+  switch (reader.byte()) {
+    case TAG.shortValue:
+      fields.shortValue = reader.take(reader.byte());
+      return true;
+    case TAG.forUpdateTs:
+      fields.forUpdateTs = reader.u64();
+      return true;
+    case TAG.txnSize:
+      fields.txnSize = reader.u64();
+      return true;
+    case TAG.minCommitTs:
+      fields.minCommitTs = reader.u64();
+      return true;
+    case TAG.asyncCommit:
+      fields.useAsyncCommit = true;
+      fields.secondaries = Array.from({ length: reader.count() }, () => reader.compactBytes());
+      return true;
+    case TAG.rollbackTs:
+      fields.rollbackTs = Array.from({ length: reader.count() }, () => reader.u64());
+      return true;
+    case TAG.lastChange:
+      fields.lastChange = readLastChange(reader);
+      return true;
+    case TAG.txnSource:
+      fields.txnSource = reader.varU64();
+      return true;
+    case TAG.conflict:
+      fields.isLockedWithConflict = true;
+      return true;
+    case TAG.generation:
+      fields.generation = reader.u64();
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Reads the two numbers of a last_change field. */
+export function readLastChange(reader: RecordReader): LastChange {
+  return { ts: reader.u64(), versions: reader.varU64() };
+}
+
+function compactBytes(bytes: Uint8Array): Uint8Array {
+  return Buffer.concat([encodeVarI64(BigInt(bytes.length)), bytes]);
+}

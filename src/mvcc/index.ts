@@ -1,0 +1,3 @@
+export type { Modify } from "./modify.js";
+export type { CursorRange, MvccCf, MvccCursor, MvccSnapshot } from "./snapshot.js";
+export { type CfStatistics, Statistics } from "./statistics.js";

@@ -1,0 +1,40 @@
+/**
+ * What MVCC code reads from: a consistent view of one region. Keys are region keys: an encoded user
+ * key (memcomparable), with a timestamp behind it in the default and write CF. Reads are synchronous.
+ * storage/ adapts engine snapshots to it; tests and the simulator bring their own.
+ */
+import type { Entries } from "../engine/index.js";
+
+export type MvccCf = "default" | "lock" | "write";
+
+/** `[lower, upper)` in region keys; empty upper = the end of the region. */
+export interface CursorRange {
+  readonly lower: Uint8Array;
+  readonly upper: Uint8Array;
+  readonly keysOnly?: boolean;
+}
+
+/** A cursor over one CF. It starts invalid; `key()` and `value()` are copies, valid cursors only. */
+export interface MvccCursor {
+  readonly valid: boolean;
+  seekToFirst(): boolean;
+  seekToLast(): boolean;
+  /** Moves to the first entry with key >= target. */
+  seek(target: Uint8Array): boolean;
+  /** Moves to the last entry with key <= target. */
+  seekForPrev(target: Uint8Array): boolean;
+  next(): boolean;
+  prev(): boolean;
+  key(): Uint8Array;
+  value(): Uint8Array;
+  /** As engine Iter.take: entries from here on, and the cursor moves behind them. */
+  take(maxItems: number, maxBytes: number, reverse?: boolean): Entries;
+  close(): void;
+}
+
+export interface MvccSnapshot {
+  get(cf: MvccCf, key: Uint8Array): Uint8Array | undefined;
+  multiGet(cf: MvccCf, keys: readonly Uint8Array[]): (Uint8Array | undefined)[];
+  /** The caller closes the cursor before the snapshot. */
+  cursor(cf: MvccCf, range: CursorRange): MvccCursor;
+}

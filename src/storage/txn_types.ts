@@ -1,0 +1,128 @@
+/**
+ * What the gRPC layer asks of storage for transactions. Keys are encoded user keys; see
+ * txn/requests.ts. Every method checks API version and context in TiKV's order before it touches
+ * data. Reads raise max_ts, then check memory locks, then take their snapshot.
+ */
+import type { Result } from "../base/index.js";
+import type { Statistics } from "../mvcc/index.js";
+import type {
+  LockInfo,
+  MvccInfo,
+  RequestOf,
+  ResultOf,
+  TxnCommandKind,
+  TxnError,
+} from "../txn/index.js";
+import type { RegionError, Reply, RequestContext } from "./types.js";
+
+export type IsolationLevel = "si" | "rc" | "rcCheckTs";
+
+/** kvrpcpb.Context, the part that transactions add. */
+export interface TxnContext extends RequestContext {
+  readonly isolation: IsolationLevel;
+  /** Transactions whose locks a read passes: rolled back, or committed after the read. */
+  readonly resolvedLocks: readonly bigint[];
+  /** Transactions whose locks a read takes for committed: it reads the value of the lock. */
+  readonly committedLocks: readonly bigint[];
+  readonly fillCache: boolean;
+}
+
+/** A region error (routing) or what the command answers instead of a result. */
+export type TxnStorageError =
+  | { readonly type: "region"; readonly error: RegionError }
+  | { readonly type: "txn"; readonly error: TxnError };
+export type TxnReply<T> = Result<T, TxnStorageError>;
+
+/** What a command cost; storage fills it in, server/ answers it as ExecDetailsV2. Times in ms. */
+export interface ExecDetails {
+  readonly statistics: Statistics;
+  /** Waiting for latches, the pool, the log. */
+  waitMs: number;
+  /** Reading and deciding. */
+  processMs: number;
+  latchWaitMs: number;
+  /** From the proposal until it is applied. */
+  writeMs: number;
+  /** Waiting for a lock in the lock manager. */
+  lockWaitMs: number;
+}
+
+/** `value` undefined = not found. `commitTs` of the version that was read; 0n for a lock's value. */
+export interface GetResult {
+  readonly value: Uint8Array | undefined;
+  readonly commitTs: bigint;
+}
+
+/** One key of a batch get or scan. Missing keys are left out. */
+export type TxnPair =
+  | { readonly key: Uint8Array; readonly value: Uint8Array; readonly commitTs: bigint }
+  | { readonly key: Uint8Array; readonly error: TxnError };
+
+/** `[startKey, endKey)` in encoded keys; with `reverse`, startKey is the exclusive upper bound. */
+export interface TxnScanRequest {
+  readonly startKey: Uint8Array;
+  readonly endKey: Uint8Array;
+  readonly version: bigint;
+  /** u32; pairs with errors count. */
+  readonly limit: number;
+  readonly keyOnly: boolean;
+  readonly reverse: boolean;
+  /** Takes every nth key only, 0 or 1 = all. */
+  readonly sampleStep: number;
+}
+
+export interface ScanLockRequest {
+  readonly startKey: Uint8Array;
+  readonly endKey: Uint8Array;
+  readonly maxVersion: bigint;
+  /** 0 = all. */
+  readonly limit: number;
+}
+
+export interface TxnStorage {
+  get(
+    ctx: TxnContext,
+    key: Uint8Array,
+    version: bigint,
+    details: ExecDetails,
+  ): TxnReply<GetResult> | Promise<TxnReply<GetResult>>;
+  /** Missing keys are left out, as in TiKV; a key's own error stands in its pair. */
+  batchGet(
+    ctx: TxnContext,
+    keys: readonly Uint8Array[],
+    version: bigint,
+    details: ExecDetails,
+  ): TxnReply<readonly TxnPair[]> | Promise<TxnReply<readonly TxnPair[]>>;
+  scan(
+    ctx: TxnContext,
+    request: TxnScanRequest,
+    details: ExecDetails,
+  ): Promise<TxnReply<readonly TxnPair[]>>;
+  /** Locks in memory and stored with startTs <= maxVersion, in key order. */
+  scanLock(
+    ctx: TxnContext,
+    request: ScanLockRequest,
+    details: ExecDetails,
+  ): Promise<TxnReply<readonly LockInfo[]>>;
+  /** Runs a command under its latches. */
+  run<K extends TxnCommandKind>(
+    ctx: TxnContext,
+    request: RequestOf<K>,
+    details: ExecDetails,
+  ): Promise<TxnReply<ResultOf<K>>>;
+  mvccByKey(ctx: TxnContext, key: Uint8Array): Promise<TxnReply<MvccInfo>>;
+  /** undefined: the transaction left nothing here. */
+  mvccByStartTs(
+    ctx: TxnContext,
+    startTs: bigint,
+  ): Promise<TxnReply<{ readonly key: Uint8Array; readonly info: MvccInfo } | undefined>>;
+  /** Deletes all versions in `[startKey, endKey)`; `notifyOnly` replicates an empty command. */
+  deleteRange(
+    ctx: TxnContext,
+    startKey: Uint8Array,
+    endKey: Uint8Array,
+    notifyOnly: boolean,
+  ): Promise<Reply<void>>;
+  /** Timestamp up to which the replicas of `[startKey, endKey)` here answer stale reads. */
+  safeTs(startKey: Uint8Array, endKey: Uint8Array): bigint;
+}
