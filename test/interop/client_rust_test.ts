@@ -1,5 +1,5 @@
 /**
- * The unmodified Rust client against one node.
+ * The unmodified Rust client against one node and against three stores.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 600
  * @exclusive
@@ -10,7 +10,7 @@ import * as assert from "uvu/assert";
 import { buildStep, ROOT, runChecks } from "../support/interop.js";
 import { librocksdbLoads } from "../support/librocksdb.js";
 import { hasProgram, requires } from "../support/requires.js";
-import { startRutile } from "../support/rutile_process.js";
+import { type StartOptions, startRutile } from "../support/rutile_process.js";
 
 const BINDING = process.env.RUTILE_ENGINE ?? "rocksdb";
 const CHECKS = 6;
@@ -24,8 +24,10 @@ if (present) {
   buildStep("test/interop/rust", "cargo", args);
 }
 
-(present ? test : test.skip)("client-rust RawClient", async () => {
-  const node = await startRutile({ config: `[engine]\nbinding = "${BINDING}"\n` });
+const CONFIG = `[engine]\nbinding = "${BINDING}"\n`;
+
+async function checkClient(options: StartOptions): Promise<void> {
+  const node = await startRutile(options);
   try {
     const result = await runChecks(join(TARGET, "debug/rutile-interop"), [node.ready.pd]);
     assert.equal(result.failed, [], `${result.failed.join("\n")}\n${node.output()}`);
@@ -33,6 +35,12 @@ if (present) {
   } finally {
     assert.is(await node.stop(), 0, node.output());
   }
-});
+}
+
+(present ? test : test.skip)("client-rust RawClient, one node", () =>
+  checkClient({ config: CONFIG }));
+
+(present ? test : test.skip)("client-rust RawClient, three stores", () =>
+  checkClient({ args: ["up", "--stores", "3", "--base-port", "0"], config: CONFIG }));
 
 test.run();
