@@ -123,6 +123,8 @@ export type TxnError =
       readonly key: Uint8Array;
       readonly lock: LockInfo;
     }
+  /** Async commit or 1PC before max_ts covers its predecessors' reads; storage answers a region error. */
+  | { readonly kind: "maxTimestampNotSynced"; readonly startTs: bigint }
   /** The store's own data is damaged: a record points to a value that is not there. */
   | { readonly kind: "defaultNotFound"; readonly key: Uint8Array }
   /** A request that no client should send; `message` says what is wrong with it. */
