@@ -535,7 +535,7 @@ export function peerOn(storeId: number, role: PeerInfo["role"] = 0): PeerInfo {
   return { id: BigInt(10 + storeId), storeId: BigInt(storeId), role };
 }
 
-function headerOf(peer: Peer) {
+export function headerOf(peer: Peer) {
   const { region, peerId, self } = peer;
   const { id: regionId, confVer, version } = region;
   return { regionId, confVer, version, peerId, storeId: self.storeId, term: 0n };

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { utf8 } from "../../../src/base/index.js";
 import { snapshotRaftStateKey } from "../../../src/codec/index.js";
 import { PEER_STATE } from "../../../src/raftstore/local_state.js";
-import { peerOn, REGION_ID, SnapshotCluster } from "../../support/snapshot_cluster.js";
+import { headerOf, peerOn, REGION_ID, SnapshotCluster } from "../../support/snapshot_cluster.js";
 
 const LEARNER = 1;
 
@@ -287,6 +287,31 @@ test("the log moves on while a snapshot is applied", async () => {
   await cluster.compact();
   await cluster.caughtUp(cluster.node(3));
   assert.is(cluster.node(3).get("d19"), "meanwhile");
+  await mustBeClean(cluster);
+});
+
+test("a follower that waits for a read index answers from the snapshot's data, not from before", async () => {
+  const cluster = await lagging(2000);
+  const node = cluster.node(3);
+  const seen: (string | undefined)[] = [];
+  const read = (): void => {
+    const peer = node.peer();
+    if (peer === undefined) return;
+    const done = ({ ok }: { readonly ok: boolean }): void => {
+      if (ok) seen.push(node.get("a00000"));
+    };
+    const command = { header: headerOf(peer), replicaRead: true, done };
+    node.up.send(REGION_ID, { kind: "read", command });
+  };
+  heal(cluster);
+  // A read that comes at every moment: one of them waits while the snapshot arrives.
+  for (let ms = 0; ms < 3000 && !seen.includes("second 0"); ms++) {
+    read();
+    await cluster.pass(1);
+  }
+  assert.ok(seen.length > 0, cluster.describe());
+  assert.equal([...new Set(seen)], ["second 0"]);
+  await cluster.caughtUp(node);
   await mustBeClean(cluster);
 });
 
