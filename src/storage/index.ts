@@ -1,3 +1,4 @@
 export { apiVersionOf, STORAGE_DEFAULTS, type StorageOptions } from "./options.js";
 export { type RunningStore, type StartDeps, type StartOptions, startStore } from "./start.js";
+export type * from "./txn_types.js";
 export * from "./types.js";

@@ -12,6 +12,7 @@ import type {
   ResultOf,
   TxnCommandKind,
   TxnError,
+  WaitForEntry,
 } from "../txn/index.js";
 import type { RegionError, Reply, RequestContext } from "./types.js";
 
@@ -25,6 +26,8 @@ export interface TxnContext extends RequestContext {
   /** Transactions whose locks a read takes for committed: it reads the value of the lock. */
   readonly committedLocks: readonly bigint[];
   readonly fillCache: boolean;
+  /** Milliseconds after which the request fails with "deadline is exceeded"; 0 = the default. */
+  readonly maxExecutionMs: number;
 }
 
 /** A region error (routing) or what the command answers instead of a result. */
@@ -79,6 +82,11 @@ export interface ScanLockRequest {
   readonly limit: number;
 }
 
+/** One transaction that waits for a lock here, and since when. */
+export interface LockWait extends WaitForEntry {
+  readonly waitMs: number;
+}
+
 export interface TxnStorage {
   get(
     ctx: TxnContext,
@@ -125,4 +133,6 @@ export interface TxnStorage {
   ): Promise<Reply<void>>;
   /** Timestamp up to which the replicas of `[startKey, endKey)` here answer stale reads. */
   safeTs(startKey: Uint8Array, endKey: Uint8Array): bigint;
+  /** Everybody who waits for a lock of this store, for diagnosis. */
+  lockWaits(): readonly LockWait[];
 }

@@ -9,6 +9,7 @@ import type { Result } from "../base/index.js";
 import type { ApiVersion } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
 import type { ReadDelegate, RegionError, RegionInfo, RequestHeader } from "../raftstore/index.js";
+import type { TxnStorage } from "./txn_types.js";
 
 export { API_VERSION, type ApiVersion } from "../codec/index.js";
 export type { PeerInfo, RegionError, RegionInfo } from "../raftstore/index.js";
@@ -195,6 +196,8 @@ export interface StoreDebug {
 
 export interface Storage {
   readonly raw: RawStorage;
+  /** undefined: this storage serves raw commands alone. */
+  readonly txn?: TxnStorage;
   readonly debug: StoreDebug;
   readonly regions: RegionAdmin;
   readonly batch: BatchPath;
