@@ -126,6 +126,10 @@ export const ERROR_CODES = {
     cause: "One write is larger than a raft entry may be.",
     remedy: "Split the batch, or raise raftstore.raft-entry-max-size on the stores.",
   },
+  "KV:Storage:DefaultNotFound": {
+    cause: "A committed record points to a value that is not in the store.",
+    remedy: "The data is damaged; restore the store from its peers.",
+  },
   "KV:Storage:KeyTooLarge": {
     cause: "A key is longer than storage.max-key-size.",
     remedy: "Use shorter keys, or raise storage.max-key-size on the stores.",

@@ -3,6 +3,7 @@
  * key (memcomparable), with a timestamp behind it in the default and write CF. Reads are synchronous.
  * storage/ adapts engine snapshots to it; tests and the simulator bring their own.
  */
+import type { Lock } from "../codec/index.js";
 import type { Entries } from "../engine/index.js";
 
 export type MvccCf = "default" | "lock" | "write";
@@ -37,4 +38,16 @@ export interface MvccSnapshot {
   multiGet(cf: MvccCf, keys: readonly Uint8Array[]): (Uint8Array | undefined)[];
   /** The caller closes the cursor before the snapshot. */
   cursor(cf: MvccCf, range: CursorRange): MvccCursor;
+  /** Pessimistic locks that are kept in the leader's memory; absent where there are none. */
+  readonly memoryLocks?: MemoryLocks;
+}
+
+/** Locks that are not in the engine. One hides the stored lock of its key. Keys are encoded. */
+export interface MemoryLocks {
+  get(key: Uint8Array): Lock | undefined;
+  /** Those in `[start, end)`, empty end = +inf, ascending. */
+  range(
+    start: Uint8Array,
+    end: Uint8Array,
+  ): readonly { readonly key: Uint8Array; readonly lock: Lock }[];
 }

@@ -4,21 +4,10 @@
  * until the write is applied. Source: tikv src/storage/txn/commands/mod.rs.
  */
 import type { Result } from "../base/index.js";
-import type { Modify, MvccSnapshot, Statistics } from "../mvcc/index.js";
+import type { Modify, MvccSnapshot, ReleasedLock, Statistics } from "../mvcc/index.js";
 import type { ConcurrencyManager, LockGuard } from "./concurrency_manager.js";
 import type { LockInfo, TxnError } from "./errors.js";
 import type { RequestOf, ResultOf, TxnCommandKind } from "./requests.js";
-
-/** A lock that a command removed; the lock manager wakes who waits for it. */
-export interface ReleasedLock {
-  /** Of the transaction that held it. */
-  readonly startTs: bigint;
-  /** 0n: rolled back, or released without a decision. */
-  readonly commitTs: bigint;
-  /** Encoded. */
-  readonly key: Uint8Array;
-  readonly pessimistic: boolean;
-}
 
 export interface ProcessContext {
   readonly snapshot: MvccSnapshot;

@@ -1,9 +1,9 @@
+export type { ReleasedLock } from "../mvcc/index.js";
 export type {
   CommandState,
   ContinueOutcome,
   ProcessContext,
   ProcessOutcome,
-  ReleasedLock,
   ResponsePolicy,
   TxnCommand,
   WaitOutcome,
