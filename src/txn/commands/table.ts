@@ -2,10 +2,15 @@
 import { assert } from "../../base/index.js";
 import type { TxnCommand } from "../command.js";
 import type { TxnCommandKind } from "../requests.js";
+import { commitCommand } from "./commit.js";
+import { prewriteCommand } from "./prewrite.js";
 
 type CommandTable = { readonly [K in TxnCommandKind]?: TxnCommand<K> };
 
-const COMMANDS: CommandTable = {};
+const COMMANDS: CommandTable = {
+  prewrite: prewriteCommand,
+  commit: commitCommand,
+};
 
 /** Returns the rules of a kind of command. */
 export function commandOf<K extends TxnCommandKind>(kind: K): TxnCommand<K> {
