@@ -3,6 +3,8 @@ export * from "./bytes.js";
 export * from "./clock.js";
 export * from "./duration.js";
 export * from "./error_codes.js";
+export * from "./fingerprint.js";
+export * from "./heap.js";
 export * from "./limits.js";
 export * from "./log.js";
 export * from "./metrics.js";

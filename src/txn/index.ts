@@ -21,4 +21,5 @@ export type {
   WriteConflictReason,
 } from "./errors.js";
 export * from "./latch.js";
+export * from "./lock_manager/index.js";
 export type * from "./requests.js";

@@ -1,0 +1,21 @@
+export { DETECT_EDGES_MAX, DetectTable } from "./deadlock.js";
+export {
+  DETECTOR_DEFAULTS,
+  type DeadlockRequest,
+  type DeadlockTransport,
+  Detector,
+  type DetectorMetrics,
+  type DetectorOptions,
+  type DetectorRole,
+} from "./detector.js";
+export { type DetectorRegion, DetectorRoleTracker } from "./detector_role.js";
+export {
+  type DeadlockDetector,
+  type DeadlockFound,
+  type LockWait,
+  type LockWaitEffect,
+  type LockWaitToken,
+  lockWaitAnswer,
+} from "./lock_wait.js";
+export { LockWaitQueues, type QueueEntry, type WakeReason, type Woken } from "./wait_queue.js";
+export { LOCK_MANAGER_DEFAULTS, LockManager, type LockManagerOptions } from "./waiter_manager.js";
