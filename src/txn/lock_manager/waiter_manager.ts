@@ -8,7 +8,7 @@
  */
 import { assert, compareBytes, fingerprint64, MinHeap } from "../../base/index.js";
 import { keyToRaw, type Lock } from "../../codec/index.js";
-import type { ReleasedLock } from "../command.js";
+import type { ReleasedLock } from "../../mvcc/index.js";
 import type { LockInfo, TxnError, WaitForEntry } from "../errors.js";
 import type {
   DeadlockDetector,
@@ -37,6 +37,7 @@ export const LOCK_MANAGER_DEFAULTS: LockManagerOptions = {
 interface Waiter extends QueueEntry {
   readonly token: LockWaitToken;
   readonly wait: LockWait;
+  readonly sinceMs: number;
   readonly deadlineMs: number;
   readonly keyHash: bigint;
   /** User key. */
@@ -105,7 +106,7 @@ export class LockManager {
     const deadlineMs = wait.deadlineMs ?? nowMs + this.timeoutMs(wait.request.waitTimeoutMs);
     const refused = this.waiters.size >= this.options.waitersMax || deadlineMs <= nowMs;
     if (refused) return { token, effects: [answer(token, lockedError(wait.lock))] };
-    const waiter = this.add(token, wait, deadlineMs);
+    const waiter = this.add(nowMs, token, wait, deadlineMs);
     return { token, effects: this.detect(nowMs, waiter) };
   }
 
@@ -177,9 +178,10 @@ export class LockManager {
     return effects;
   }
 
-  /** The waits as edges, in order of arrival: what GetWaitForEntries answers. */
-  waitForEntries(): readonly WaitForEntry[] {
-    return [...this.waiters.values()].map(edgeOf);
+  /** The waits, oldest first, and how long they last: what GetWaitForEntries answers. */
+  waitForEntries(nowMs: number): readonly (WaitForEntry & { readonly waitMs: number })[] {
+    const waiters = [...this.waiters.values()];
+    return waiters.map((waiter) => ({ ...edgeOf(waiter), waitMs: nowMs - waiter.sinceMs }));
   }
 
   private timeoutMs(requestedMs: number): number {
@@ -188,12 +190,13 @@ export class LockManager {
     return requestedMs === 0 ? most : Math.min(requestedMs, most);
   }
 
-  private add(token: LockWaitToken, wait: LockWait, deadlineMs: number): Waiter {
+  private add(nowMs: number, token: LockWaitToken, wait: LockWait, deadlineMs: number): Waiter {
     const userKey = keyToRaw(wait.key);
     assert(compareBytes(userKey, wait.lock.key) === 0, "a request waits for the lock of its key");
     const waiter: Waiter = {
       token,
       wait,
+      sinceMs: nowMs,
       deadlineMs,
       key: wait.key,
       userKey,
