@@ -5,7 +5,7 @@
  *
  * A file's head comment may say
  *   @variants NAME=a,b,c   run the file once for each value of an environment variable
- *   @timeout SECONDS       limit of one run (default 60)
+ *   @timeout SECONDS       limit of one run (default 120)
  *   @exclusive             nothing else runs beside it
  * Every *_test.ts ends in `.run()`; a file that executes no test fails.
  */
@@ -17,7 +17,7 @@ import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
 
 const ROOT = dirname(fileURLToPath(import.meta.url));
-const TIMEOUT_DEFAULT_SECONDS = 60;
+const TIMEOUT_DEFAULT_SECONDS = 120;
 
 interface Job {
   readonly file: string;

@@ -1,7 +1,7 @@
 /**
  * HTTP/2 frames that no client library sends, written by hand: each ends in an error code or in the
  * closing of its connection, while another client is served and memory stays bounded.
- * @timeout 90
+ * @timeout 300
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
