@@ -22,6 +22,7 @@ import type { ServerOptions } from "./options.js";
 import type { RaftService } from "./raft_transport.js";
 import { RequestGuard } from "./request_guard.js";
 import { TIKV_RPCS, unaryHandlers } from "./tikv_service.js";
+import { TXN_RPCS } from "./txn_service.js";
 
 export interface ListenDeps {
   readonly logger: Logger;
@@ -135,8 +136,9 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
   const counters = newBatchCounters();
   const metrics = registerServerMetrics(deps.metrics, counters, kernels);
   const health = new Health(storage.storeId, clock);
-  const context = { storage, logger };
-  const rpcs = [...TIKV_RPCS, health.feedbackRpc()];
+  const context = { storage, logger, clock };
+  const txnRpcs = storage.txn === undefined ? [] : TXN_RPCS;
+  const rpcs = [...TIKV_RPCS, ...txnRpcs, health.feedbackRpc()];
   const batch = new BatchCommands(options, {
     context,
     kernels,

@@ -2,7 +2,7 @@
  * One served RPC as data: how its bytes become a call and the answer bytes again. The same entry
  * serves unary calls and the cold path of BatchCommands.
  */
-import { errorMessage, type Logger } from "../base/index.js";
+import { type Clock, errorMessage, type Logger } from "../base/index.js";
 import { type kvrpcpb, type MethodName, type MethodOf, methodInfo } from "../pb/index.js";
 import type { Storage } from "../storage/index.js";
 import { isOtherCluster } from "./context.js";
@@ -15,6 +15,7 @@ export type Served = Uint8Array | GrpcStatus;
 export interface RpcContext {
   readonly storage: Storage;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 export interface Rpc {
@@ -36,10 +37,12 @@ export function isStatus(served: Served): served is GrpcStatus {
   return !(served instanceof Uint8Array);
 }
 
-type Request<M extends MethodName<"tikvpb.Tikv">> = ReturnType<
+/** The decoded request of a method. */
+export type RpcRequest<M extends MethodName<"tikvpb.Tikv">> = ReturnType<
   MethodOf<"tikvpb.Tikv", M>["request"]["decode"]
 >;
-type Response<M extends MethodName<"tikvpb.Tikv">> = Parameters<
+/** What the encoder of a method's response takes. */
+export type RpcResponse<M extends MethodName<"tikvpb.Tikv">> = Parameters<
   MethodOf<"tikvpb.Tikv", M>["response"]["encode"]
 >[0];
 
@@ -59,10 +62,18 @@ export function rpc<M extends MethodName<"tikvpb.Tikv">>(
   method: M,
   cmd: number,
   metric: string,
-  handler: (storage: Storage, request: Request<M>) => Response<M> | Promise<Response<M>>,
+  handler: (
+    storage: Storage,
+    request: RpcRequest<M>,
+    context: RpcContext,
+  ) => RpcResponse<M> | Promise<RpcResponse<M>>,
 ): Rpc {
   const info = methodInfo("tikvpb.Tikv", method) as unknown as Codecs;
-  const call = handler as (storage: Storage, request: unknown) => object | Promise<object>;
+  const call = handler as (
+    storage: Storage,
+    request: unknown,
+    context: RpcContext,
+  ) => object | Promise<object>;
   const finish = (message: object): Uint8Array => info.response.encode(message).finish();
   return {
     method,
@@ -79,7 +90,7 @@ export function rpc<M extends MethodName<"tikvpb.Tikv">>(
         return CLUSTER_ID_MISMATCH;
       }
       try {
-        const reply = call(context.storage, request);
+        const reply = call(context.storage, request, context);
         if (!(reply instanceof Promise)) return finish(reply);
         return reply.then(finish).catch((error) => onThrown(context, info.path, error));
       } catch (error) {

@@ -12,6 +12,8 @@ export interface LockInfo {
   readonly lock: Lock;
   /** Told instead of the lock's own: 0 to a pessimistic prewrite, which must not wait for it. */
   readonly ttlOverride?: bigint;
+  /** Milliseconds since the lock was last seen to change; told when a wait for it timed out. */
+  readonly sinceUpdateMs?: number;
 }
 
 export type WriteConflictReason =
