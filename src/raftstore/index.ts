@@ -1,6 +1,7 @@
 export type * from "./commands.js";
 export { type DiskUsage, realStatFs, type StatFs } from "./disk.js";
 export { type EnginePort, enginePort } from "./engine_port.js";
+export { appliedIndexOf } from "./local_state.js";
 export { MessageCodec } from "./message_codec.js";
 export type { Frame, FrameLimits } from "./message_encode.js";
 export { type DecodedFrame, decodeRaftMessage, encodeRaftMessage } from "./message_wire.js";

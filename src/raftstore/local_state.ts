@@ -248,6 +248,11 @@ export function encodeRaftApplyState(state: RaftApplyState): Uint8Array {
   return out.finish();
 }
 
+/** Returns the index up to which the data of `reader` was applied; undefined without the region. */
+export function appliedIndexOf(reader: Reader, regionId: bigint): number | undefined {
+  return readRaftApplyState(reader, regionId)?.appliedIndex;
+}
+
 /** Returns the apply state of a region, or undefined when it was never written. */
 export function readRaftApplyState(reader: Reader, regionId: bigint): RaftApplyState | undefined {
   const bytes = reader.get("raft", applyStateKey(regionId));

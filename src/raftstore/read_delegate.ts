@@ -26,6 +26,8 @@ export interface ReadDelegate extends PeerView {
    * first snapshot and while one replaces the data. What may be read stale is read at such a time.
    */
   readonly dataReady: boolean;
+  /** Index of the last entry that this peer knows to be applied; the engine may hold more. */
+  readonly applied: number;
   onWritten(keys: number, bytes: number): void;
   onRead(keys: number, bytes: number): void;
 }

@@ -4,6 +4,7 @@
  */
 import type { ServerUnaryCall, sendUnaryData, UntypedServiceImplementation } from "@grpc/grpc-js";
 import type { Clock } from "../base/index.js";
+import { checkLeader } from "./check_leader.js";
 import type { ServerMetrics } from "./metrics.js";
 import {
   rawBatchDelete,
@@ -40,6 +41,7 @@ export const TIKV_RPCS: readonly Rpc[] = [
   rpc("UnsafeDestroyRange", 0, "unsafe_destroy_range", unsafeDestroyRange),
   rpc("SplitRegion", 0, "split_region", splitRegion),
   rpc("ReadIndex", 0, "read_index", readIndex),
+  rpc("CheckLeader", 0, "check_leader", checkLeader),
 ];
 
 interface UnaryDeps {

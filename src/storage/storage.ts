@@ -23,6 +23,9 @@ import { RawWrites } from "./raw_write.js";
 import { ReadPool } from "./read_pool.js";
 import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
+import type { LeaderInfo } from "./resolved_ts/advance.js";
+import { takeLeaders } from "./resolved_ts/leaders.js";
+import { ReadProgress } from "./resolved_ts/progress.js";
 import { storeDebug } from "./store_debug.js";
 import { TtlChecker } from "./ttl_checker.js";
 import type {
@@ -89,6 +92,7 @@ export class RaftStorage implements Storage, BatchPath {
   private readonly quota: WriteQuota;
   private readonly metrics: StorageMetrics;
   private readonly views: RegionViews;
+  private readonly progress = new ReadProgress();
   private closed = false;
 
   constructor(
@@ -152,6 +156,10 @@ export class RaftStorage implements Storage, BatchPath {
   cfOf(name: string): CfName | undefined {
     if (name === "") return "default";
     return CF_NAMES.includes(name) ? (name as CfName) : undefined;
+  }
+
+  onLeaders(regions: readonly LeaderInfo[]): bigint[] {
+    return takeLeaders(regions, this.progress, this.deps.router);
   }
 
   region(id: number): RegionView | undefined {

@@ -9,6 +9,7 @@ import type { Result } from "../base/index.js";
 import type { ApiVersion } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
 import type { ReadDelegate, RegionError, RegionInfo, RequestHeader } from "../raftstore/index.js";
+import type { LeaderInfo } from "./resolved_ts/advance.js";
 import type { TxnStorage } from "./txn_types.js";
 
 export { API_VERSION, type ApiVersion } from "../codec/index.js";
@@ -206,4 +207,9 @@ export interface Storage {
   /** Deletes all data of `[startKey, endKey)` on this store, past regions and epochs. */
   unsafeDestroyRange(startKey: Uint8Array, endKey: Uint8Array): Promise<Reply<void>>;
   cfOf(name: string): CfName | undefined;
+  /**
+   * Takes what leaders of other stores say about regions; returns the ids of those whose leader this
+   * store knows in the same way.
+   */
+  onLeaders(regions: readonly LeaderInfo[]): bigint[];
 }

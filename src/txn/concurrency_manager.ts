@@ -97,12 +97,12 @@ export class ConcurrencyManager {
     return ok(undefined);
   }
 
-  /** Returns the smallest min_commit_ts of the published locks; undefined without one. */
+  /** Returns the smallest start_ts of the published locks; undefined without one. */
   globalMinLockTs(): bigint | undefined {
     let least: bigint | undefined;
     for (const { lock } of this.entries) {
-      if (lock !== undefined && (least === undefined || lock.minCommitTs < least)) {
-        least = lock.minCommitTs;
+      if (lock !== undefined && (least === undefined || lock.startTs < least)) {
+        least = lock.startTs;
       }
     }
     return least;

@@ -25,6 +25,7 @@ export class FakePeer implements ReadDelegate {
   term = 6n;
   hasLease = true;
   dataReady = true;
+  applied = 10;
 
   constructor(
     public region: RegionInfo,
