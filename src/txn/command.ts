@@ -4,7 +4,7 @@
  * until the write is applied. Source: tikv src/storage/txn/commands/mod.rs.
  */
 import type { Result } from "../base/index.js";
-import type { Modify, MvccSnapshot, ReleasedLock, Statistics } from "../mvcc/index.js";
+import type { KeyedLock, Modify, MvccSnapshot, ReleasedLock, Statistics } from "../mvcc/index.js";
 import type { ConcurrencyManager, LockGuard } from "./concurrency_manager.js";
 import type { LockInfo, TxnError } from "./errors.js";
 import type { RequestOf, ResultOf, TxnCommandKind } from "./requests.js";
@@ -35,6 +35,11 @@ export interface WriteOutcome<R> {
   readonly knownStatus: readonly { readonly startTs: bigint; readonly commitTs: bigint }[];
   /** Deletes only: may go on while the disk is full. */
   readonly frees: boolean;
+  /**
+   * Of acquirePessimisticLock: the locks that `modifies` write, and nothing else is written. The
+   * scheduler may keep them in memory instead.
+   */
+  readonly pessimisticLocks?: readonly KeyedLock[];
 }
 
 /** The lock that an acquirePessimisticLock waits for. Nothing was written. */
@@ -50,6 +55,7 @@ export interface ContinueOutcome<K extends TxnCommandKind> {
   readonly type: "continue";
   readonly modifies: readonly Modify[];
   readonly released: readonly ReleasedLock[];
+  readonly knownStatus: WriteOutcome<undefined>["knownStatus"];
   readonly next: CommandState<K>;
 }
 
