@@ -88,7 +88,7 @@ export class TxnMust {
   run<K extends TxnCommandKind>(request: RequestOf<K>): Result<Answer<K>, TxnError> {
     const command = commandOf(request.kind as K);
     for (let state: CommandState<K> = { request }; ; ) {
-      if (command.scan !== undefined) {
+      if (command.scan !== undefined && command.latchKeys(state).length === 0) {
         const scanned = command.scan(state, this.context());
         if (!scanned.ok) return scanned;
         if (scanned.value === undefined) return done(undefined as ResultOf<K>);
