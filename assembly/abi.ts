@@ -18,7 +18,7 @@
  */
 
 /** Increase with every change of a layout or of an export's arguments. */
-export const ABI_VERSION = 2;
+export const ABI_VERSION = 3;
 
 /** Address of the header; no static data may reach it. */
 export const HEADER_PTR = 0x10000;

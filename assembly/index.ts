@@ -14,6 +14,7 @@ export {
 export { crc64Pairs } from "./crc";
 export { keyAppendTs, keySplitTs } from "./key";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable";
+export { mvccPoint, mvccScan } from "./mvcc_scan";
 export {
   raftEntryDecode,
   raftEntryEncode,

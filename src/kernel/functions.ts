@@ -51,6 +51,8 @@ export interface KernelFunctions {
     outEnd: number,
   ): number;
   crc64Pairs(keys: number, values: number, count: number, result: number): number;
+  mvccPoint(params: number): number;
+  mvccScan(params: number): number;
   raftEntryEncode(
     rows: number,
     count: number,
@@ -98,6 +100,8 @@ export const KERNEL_NAMES = [
   "keySplitTs",
   "memcomparableDecode",
   "memcomparableEncode",
+  "mvccPoint",
+  "mvccScan",
   "raftEntryDecode",
   "raftEntryEncode",
   "raftMessageDecode",

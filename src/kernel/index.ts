@@ -42,6 +42,7 @@ export {
   simdSupported,
 } from "./loader.js";
 export { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";
+export { mvccPoint, mvccScan } from "./mvcc_scan.js";
 export {
   raftEntryDecode,
   raftEntryEncode,

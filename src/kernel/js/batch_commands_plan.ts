@@ -87,7 +87,7 @@ import {
   WRITE_ROW_VALUE_PTR,
 } from "../abi.js";
 import type { LinearMemory } from "../arena.js";
-import { byteAt, copyBytes, put, putByte, use, word } from "./linear.js";
+import { byteAt, copyBytes, put, putByte, putU32Be, use, word } from "./linear.js";
 
 /** Length of the expiry time behind a V1TTL value. */
 const TTL_BYTES = 8;
@@ -145,15 +145,6 @@ function putExpiry(params: number, row: number, to: number): void {
   const carry = sum > U32_MAX ? 1 : 0;
   putU32Be(to, forEver ? 0 : ttlHigh + word(params + BATCH_PARAM_NOW_HIGH) + carry);
   putU32Be(to + 4, forEver ? 0 : sum);
-}
-
-/** Stores the low 32 bits of a number big-endian. */
-function putU32Be(to: number, value: number): void {
-  const bits = value >>> 0;
-  putByte(to, bits >>> 24);
-  putByte(to + 1, bits >>> 16);
-  putByte(to + 2, bits >>> 8);
-  putByte(to + 3, bits);
 }
 
 /** Loads a big-endian u32. */

@@ -10,6 +10,7 @@ import {
 import { crc64Pairs } from "./crc.js";
 import { keyAppendTs, keySplitTs } from "./key.js";
 import { memcomparableDecode, memcomparableEncode } from "./memcomparable.js";
+import { mvccPoint, mvccScan } from "./mvcc_scan.js";
 import {
   raftEntryDecode,
   raftEntryEncode,
@@ -31,6 +32,8 @@ export function bindTwins(memory: LinearMemory): KernelFunctions {
     keySplitTs: keySplitTs.bind(undefined, memory),
     memcomparableDecode: memcomparableDecode.bind(undefined, memory),
     memcomparableEncode: memcomparableEncode.bind(undefined, memory),
+    mvccPoint: mvccPoint.bind(undefined, memory),
+    mvccScan: mvccScan.bind(undefined, memory),
     raftEntryDecode: raftEntryDecode.bind(undefined, memory),
     raftEntryEncode: raftEntryEncode.bind(undefined, memory),
     raftMessageDecode: raftMessageDecode.bind(undefined, memory),

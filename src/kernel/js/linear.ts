@@ -28,6 +28,20 @@ export function byteAt(at: number): number {
   return u8[at] as number;
 }
 
+/** Loads a big-endian u32 at any address. */
+export function u32Be(at: number): number {
+  const high = ((u8[at] as number) << 8) | (u8[at + 1] as number);
+  return ((high << 16) | ((u8[at + 2] as number) << 8) | (u8[at + 3] as number)) >>> 0;
+}
+
+/** Stores a big-endian u32 at any address. */
+export function putU32Be(at: number, value: number): void {
+  u8[at] = value >>> 24;
+  u8[at + 1] = value >>> 16;
+  u8[at + 2] = value >>> 8;
+  u8[at + 3] = value;
+}
+
 /** Stores the low 8 bits of `value`. */
 export function putByte(at: number, value: number): void {
   u8[at] = value;

@@ -38,19 +38,11 @@ import {
   WRITE_BATCH_PUT,
 } from "../abi.js";
 import type { LinearMemory } from "../arena.js";
-import { copyBytes, fill, put, putByte, use, word } from "./linear.js";
+import { copyBytes, fill, put, putByte, putU32Be, use, word } from "./linear.js";
 import { varintSize, writeVarint } from "./protobuf.js";
 import { entrySize, u64Size, writeEntry, writeU64 } from "./raft_entry.js";
 
 const WORD = 0x1_0000_0000;
-
-/** Writes a u32 big-endian. */
-function putU32Be(to: number, value: number): void {
-  putByte(to, value >>> 24);
-  putByte(to + 1, value >>> 16);
-  putByte(to + 2, value >>> 8);
-  putByte(to + 3, value);
-}
 
 /** Log indexes that a row cuts; negative when the cut ends before it starts. Exact below 2^53. */
 function cutOf(row: number): number {
