@@ -1,22 +1,29 @@
 /**
- * A forward cursor over one CF that fetches entries in blocks and seeks nearby by walking.
- * Source: tikv components/tikv_kv/src/cursor.rs Cursor::near_seek. Hot path.
+ * A cursor over one CF, in one direction, that fetches entries in blocks and seeks nearby by
+ * walking. Source: tikv components/tikv_kv/src/cursor.rs Cursor::near_seek. Hot path.
  */
-import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
+import { assert, compareBytes } from "../base/index.js";
 import type { MvccCursor } from "./snapshot.js";
 import type { CfStatistics } from "./statistics.js";
 
-/** Steps that a near seek takes before it seeks. */
+/** Entries that a near seek walks over, at least, before it seeks. */
 export const SEEK_BOUND = 8;
 
-/** The first block after a seek is one entry, often all that is asked; then they grow. */
 const BLOCK_GROWTH = 4;
-const BLOCK_ENTRIES_MAX = 64;
+const BLOCK_ENTRIES_MAX = 256;
 const BLOCK_BYTES_MAX = 64 * 1024;
+
+export interface EntryCursorOptions {
+  /** Walks from greater to smaller keys; "first" and "next" below then mean that order. */
+  readonly reverse: boolean;
+  /** Entries of the first block after a seek; the blocks behind it grow. */
+  readonly firstBlock: number;
+}
 
 /**
  * `key` and `value` belong to the caller. Invariant: between `floor` (where the cursor came from)
- * and the current entry there is nothing, so a seek to there needs no move.
+ * and the current entry there is nothing, so a seek to there needs no move. The floor is the target
+ * of a seek, or an entry that was passed; the latter is itself no such target.
  */
 export class EntryCursor {
   private keys: Uint8Array[] = [];
@@ -25,11 +32,16 @@ export class EntryCursor {
   private blockEntries = 1;
   /** undefined before the first seek. */
   private floor: Uint8Array | undefined;
+  private floorPassed = false;
+  private readonly sign: 1 | -1;
 
   constructor(
     private readonly cursor: MvccCursor,
     private readonly statistics: CfStatistics,
-  ) {}
+    private readonly options: EntryCursorOptions,
+  ) {
+    this.sign = options.reverse ? -1 : 1;
+  }
 
   /** Whether there is an entry here. */
   get valid(): boolean {
@@ -37,62 +49,107 @@ export class EntryCursor {
   }
 
   get key(): Uint8Array {
-    assert(this.valid, "key of a valid cursor");
+    assert(this.at < this.keys.length, "key of a valid cursor");
     return this.keys[this.at] as Uint8Array;
   }
 
   get value(): Uint8Array {
-    assert(this.valid, "value of a valid cursor");
+    assert(this.at < this.keys.length, "value of a valid cursor");
     return this.values[this.at] as Uint8Array;
   }
 
-  /** Moves to the first entry of the cursor's bounds. Returns validity, as all moves do. */
+  /** Moves to the first entry of the bounds, before any other seek. Returns validity, as all. */
   seekToFirst(): boolean {
-    this.statistics.seek++;
-    this.cursor.seekToFirst();
-    this.floor = EMPTY_BYTES;
-    this.blockEntries = 1;
+    if (this.options.reverse) {
+      this.statistics.seekForPrev++;
+      this.cursor.seekToLast();
+    } else {
+      this.statistics.seek++;
+      this.cursor.seekToFirst();
+    }
+    this.blockEntries = this.options.firstBlock;
     return this.fetch();
   }
 
-  /** Moves to the first entry with key >= target, by at most SEEK_BOUND steps or one seek. */
+  /** Moves to the first entry at or behind `target`: a walk if it is near, else one seek. */
   seek(target: Uint8Array): boolean {
-    if (this.floor !== undefined && compareBytes(this.floor, target) <= 0) {
-      for (let steps = 0; steps <= SEEK_BOUND; steps++) {
-        if (!this.valid || compareBytes(this.key, target) >= 0) return this.valid;
-        if (steps < SEEK_BOUND) this.next();
-      }
+    if (this.isAhead(target) && this.walk(target)) return this.valid;
+    if (this.options.reverse) {
+      this.statistics.seekForPrev++;
+      this.cursor.seekForPrev(target);
+    } else {
+      this.statistics.seek++;
+      this.cursor.seek(target);
     }
-    this.statistics.seek++;
-    this.cursor.seek(target);
     this.floor = target;
-    this.blockEntries = 1;
+    this.floorPassed = false;
+    this.blockEntries = this.options.firstBlock;
     return this.fetch();
   }
 
   next(): boolean {
-    if (!this.valid) return false;
-    this.statistics.next++;
-    this.floor = this.key;
+    if (this.at >= this.keys.length) return false;
+    this.count(1);
+    this.pass(this.keys[this.at] as Uint8Array);
     this.at++;
-    return this.valid || this.fetch();
+    return this.at < this.keys.length || this.fetch();
   }
 
   close(): void {
     this.cursor.close();
   }
 
+  /** Walks to `target` through this block, and the next while few entries were passed. */
+  private walk(target: Uint8Array): boolean {
+    let passed = 0;
+    while (this.valid) {
+      const { at, keys } = this;
+      let to = at;
+      while (to < keys.length && this.order(keys[to] as Uint8Array, target) < 0) to++;
+      this.count(to - at);
+      if (to > at) this.pass(keys[to - 1] as Uint8Array);
+      this.at = to;
+      if (to < keys.length) return true;
+      passed += to - at;
+      if (passed > SEEK_BOUND) return false;
+      this.fetch();
+    }
+    return true;
+  }
+
+  /** Whether the first entry at or behind `target` is the current one or behind it. */
+  private isAhead(target: Uint8Array): boolean {
+    if (this.floor === undefined) return false;
+    const order = this.order(this.floor, target);
+    return this.floorPassed ? order < 0 : order <= 0;
+  }
+
+  private pass(entry: Uint8Array): void {
+    this.floor = entry;
+    this.floorPassed = true;
+  }
+
+  private order(a: Uint8Array, b: Uint8Array): number {
+    return this.sign * compareBytes(a, b);
+  }
+
+  private count(moves: number): void {
+    if (this.options.reverse) this.statistics.prev += moves;
+    else this.statistics.next += moves;
+  }
+
   private fetch(): boolean {
     this.at = 0;
-    if (this.cursor.valid) {
-      const { keys, values } = this.cursor.take(this.blockEntries, BLOCK_BYTES_MAX);
-      this.keys = keys;
-      this.values = values;
-      this.blockEntries = Math.min(this.blockEntries * BLOCK_GROWTH, BLOCK_ENTRIES_MAX);
-    } else {
+    if (!this.cursor.valid) {
       this.keys = [];
       this.values = [];
+      return false;
     }
+    const { reverse } = this.options;
+    const { keys, values } = this.cursor.take(this.blockEntries, BLOCK_BYTES_MAX, reverse);
+    this.keys = keys;
+    this.values = values;
+    this.blockEntries = Math.min(this.blockEntries * BLOCK_GROWTH, BLOCK_ENTRIES_MAX);
     return this.valid;
   }
 }

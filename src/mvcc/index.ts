@@ -1,15 +1,22 @@
 export { SEEK_BOUND } from "./entry_cursor.js";
 export { DefaultNotFoundError } from "./errors.js";
-export type { Modify } from "./modify.js";
 export {
-  isFenceValid,
+  checkTsConflict,
+  type IsolationLevel,
+  type LockCheck,
+  lockConflict,
+  type ReadError,
+  type ReadPoint,
+} from "./lock_check.js";
+export type { Modify } from "./modify.js";
+export { PointGetter } from "./point_getter.js";
+export {
   type KeyedLock,
   MvccReader,
   type OverlappedWrite,
   type ScannedLocks,
   type SeekTsResult,
   type TxnCommitRecord,
-  type Version,
 } from "./reader.js";
 export {
   collapsePrevRollback,
@@ -18,6 +25,16 @@ export {
   markRollbackOnMismatchingLock,
   rollbackLock,
 } from "./rollback.js";
+export { openVersionScan, Scanner, type ScannerOptions } from "./scanner.js";
 export type { CursorRange, MemoryLocks, MvccCf, MvccCursor, MvccSnapshot } from "./snapshot.js";
 export { type CfStatistics, Statistics } from "./statistics.js";
 export { MvccTxn, type ReleasedLock } from "./txn.js";
+export type {
+  OpenVersionScan,
+  ReadPair,
+  ReadSource,
+  ScanRange,
+  VersionRow,
+  VersionScan,
+} from "./version_scan.js";
+export { isFenceValid, type Version } from "./visible.js";

@@ -3,7 +3,7 @@
  * opened when first needed and kept until `close`. Reads at a timestamp for clients are
  * point_getter.ts and the scanners. Source: tikv src/storage/mvcc/reader/reader.rs. Hot path.
  */
-import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
+import { compareBytes, EMPTY_BYTES } from "../base/index.js";
 import {
   isVersionOf,
   keyAppendTs,
@@ -18,16 +18,11 @@ import {
   WRITE_TYPE,
   type Write,
 } from "../codec/index.js";
-import { EntryCursor, SEEK_BOUND } from "./entry_cursor.js";
+import { EntryCursor } from "./entry_cursor.js";
 import { DefaultNotFoundError } from "./errors.js";
 import type { MvccCf, MvccSnapshot } from "./snapshot.js";
 import type { Statistics } from "./statistics.js";
-
-/** A record of the write CF and the timestamp of its key. */
-export interface Version {
-  readonly commitTs: bigint;
-  readonly write: Write;
-}
+import { settleVersion, type Version } from "./visible.js";
 
 /** The commit of another transaction at the start_ts of one that is to be rolled back. */
 export interface OverlappedWrite {
@@ -65,34 +60,13 @@ export type SeekTsResult =
   /** As many entries as allowed were looked at; go on from `nextKey` (versioned). */
   | { readonly type: "more"; readonly nextKey: Uint8Array };
 
-/**
- * Whether a record that was found as the newest one at `readTs` may be believed. A fence at or
- * below `readTs` says that a newer version was there and is gone: this record came back by itself.
- *
- * Without the fence: T1 commits Put at 10, T2 deletes the key at 20. A protected rollback of the
- * transaction that started at 10 rewrites the record at 10. GC removes both records on one replica
- * and a replica that lags applies the rewrite after its GC: the deleted value would be back.
- */
-export function isFenceValid({ gcFence }: Pick<Write, "gcFence">, readTs: bigint): boolean {
-  return gcFence === undefined || gcFence === 0n || gcFence > readTs;
-}
-
-/** Where the walk goes on below a Lock or Rollback record. */
-export type NextBelow = "older" | "nothing" | "jump";
-
-/** Returns how a reader gets from a Lock or Rollback record to the data below it. */
-export function nextBelow({ lastChange }: Pick<Write, "lastChange">): NextBelow {
-  if (lastChange.ts === 0n) return lastChange.versions > 0n ? "nothing" : "older";
-  return lastChange.versions >= BigInt(SEEK_BOUND) ? "jump" : "older";
-}
-
 /** Keys are encoded. Close it before its snapshot. */
 export class MvccReader {
   private writeCursor: EntryCursor | undefined;
   private lockCursor: EntryCursor | undefined;
 
   constructor(
-    private readonly snapshot: MvccSnapshot,
+    readonly snapshot: MvccSnapshot,
     readonly statistics: Statistics,
   ) {}
 
@@ -120,15 +94,12 @@ export class MvccReader {
    * `fenceLimit` is the timestamp up to which fences count; 0n = they do not.
    */
   getWrite(key: Uint8Array, ts: bigint, fenceLimit: bigint = ts): Version | undefined {
-    for (let found = this.seekWrite(key, ts); found !== undefined; ) {
-      const { commitTs, write } = found;
-      if (!isFenceValid(write, fenceLimit)) return undefined;
-      if (write.type === WRITE_TYPE.put) return found;
-      if (write.type === WRITE_TYPE.delete) return undefined;
-      const below = nextBelow(write);
-      if (below === "nothing" || commitTs === TS_ZERO) return undefined;
-      if (below === "jump") found = this.writeAt(key, write.lastChange.ts);
-      else found = this.seekWrite(key, commitTs - 1n);
+    let found = this.seekWrite(key, ts);
+    while (found !== undefined) {
+      const settled = settleVersion(this, key, found, fenceLimit);
+      if (settled !== "older") return settled;
+      if (found.commitTs === TS_ZERO) return undefined;
+      found = this.seekWrite(key, found.commitTs - 1n);
     }
     return undefined;
   }
@@ -239,19 +210,6 @@ export class MvccReader {
     this.lockCursor = undefined;
   }
 
-  /** The data record that a last_change points to; undefined when GC took it. */
-  private writeAt(key: Uint8Array, commitTs: bigint): Version | undefined {
-    this.statistics.write.get++;
-    const record = this.snapshot.get("write", keyAppendTs(key, commitTs));
-    if (record === undefined) return undefined;
-    const write = parseWrite(record);
-    assert(
-      write.type === WRITE_TYPE.put || write.type === WRITE_TYPE.delete,
-      "last_change points to a Put or Delete",
-    );
-    return { commitTs, write };
-  }
-
   private versionsOf(cf: MvccCf, key: Uint8Array): { ts: bigint; value: Uint8Array }[] {
     const cursor = this.open(cf);
     const found: { ts: bigint; value: Uint8Array }[] = [];
@@ -275,7 +233,7 @@ export class MvccReader {
 
   private open(cf: MvccCf): EntryCursor {
     const cursor = this.snapshot.cursor(cf, { lower: EMPTY_BYTES, upper: EMPTY_BYTES });
-    return new EntryCursor(cursor, this.statistics.of(cf));
+    return new EntryCursor(cursor, this.statistics.of(cf), { reverse: false, firstBlock: 1 });
   }
 }
 
