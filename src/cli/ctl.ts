@@ -5,6 +5,7 @@
 import type { Command } from "commander";
 import { addClusterCommands } from "./ctl_cluster.js";
 import { CtlContext } from "./ctl_context.js";
+import { addGcCommands } from "./ctl_gc.js";
 import { addOperatorCommands } from "./ctl_operator.js";
 import { type CtlIo, PROCESS_IO } from "./ctl_output.js";
 import { addRaftCommand } from "./ctl_raft.js";
@@ -34,5 +35,6 @@ export function registerCtl(program: Command, io: CtlIo = PROCESS_IO): void {
   addOperatorCommands(ctl, context);
   addSchedulerCommands(ctl, context);
   addConfigCommands(ctl, context);
+  addGcCommands(ctl, context);
   addRaftCommand(ctl, context);
 }

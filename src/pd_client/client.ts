@@ -10,6 +10,7 @@ import { methodInfo, toBigInt } from "../pb/index.js";
 import { Caller } from "./caller.js";
 import { keyspaceInfo, regionMessage, storeMessage } from "./convert.js";
 import { unavailable } from "./failure.js";
+import * as gc from "./gc.js";
 import { type OnRegionOrder, RegionHeartbeats, storeHeartbeat } from "./heartbeat.js";
 import { Members } from "./members.js";
 import { PD_CLIENT_DEFAULTS, type PdClientOptions } from "./options.js";
@@ -208,6 +209,40 @@ export class PdClient {
   /** Returns the largest of `count` new timestamps; the others are the ones just below it. */
   getTimestamps(count: number): Promise<PdReply<bigint>> {
     return this.#tso.get(count);
+  }
+
+  /** Returns the GC safe point; 0n until one is set. */
+  getGcSafePoint(): Promise<PdReply<bigint>> {
+    return gc.getGcSafePoint(this.#caller);
+  }
+
+  /** Returns GC's safe points and barriers. */
+  getGcState(): Promise<PdReply<gc.GcState>> {
+    return gc.getGcState(this.#caller);
+  }
+
+  /** Sets a GC barrier, or moves one; `ttlSeconds` undefined = for ever. */
+  setGcBarrier(
+    id: string,
+    ts: bigint,
+    ttlSeconds: bigint | undefined,
+  ): Promise<PdReply<gc.GcBarrier>> {
+    return gc.setGcBarrier(this.#caller, id, ts, ttlSeconds);
+  }
+
+  /** Removes a GC barrier; returns it, undefined when there was none. */
+  deleteGcBarrier(id: string): Promise<PdReply<gc.GcBarrier | undefined>> {
+    return gc.deleteGcBarrier(this.#caller, id);
+  }
+
+  /** Moves the txn safe point towards `target`. For a GC leader only: PD's own one stops then. */
+  advanceTxnSafePoint(target: bigint): Promise<PdReply<gc.TxnSafePointAdvance>> {
+    return gc.advanceTxnSafePoint(this.#caller, target);
+  }
+
+  /** Moves the GC safe point to `target`; returns where it is. For a GC leader only. */
+  advanceGcSafePoint(target: bigint): Promise<PdReply<bigint>> {
+    return gc.advanceGcSafePoint(this.#caller, target);
   }
 
   /** Ends all streams and calls. The client cannot be used again. */

@@ -39,7 +39,6 @@ import {
   loadBootstrapTime,
   loadCluster,
   loadConfigChanges,
-  loadGcSafePoint,
   loadRegions,
   loadStores,
   regionChange,
@@ -96,7 +95,6 @@ export class RaftCluster {
   private configChanges: ConfigChanges;
   private nextStoreCheckMs = 0;
   private bootstrapTimeNanos = 0n;
-  private gcSafePoint = 0n;
   /** Resolves when the bootstrap, if any, is on disk: losers of the race are told only then. */
   private bootstrapSaved: Promise<void> = Promise.resolve();
   private readonly storeSavedMs = new Map<bigint, number>();
@@ -111,7 +109,6 @@ export class RaftCluster {
     const seenMs = clock.monotonicMs();
     this.meta = loadCluster(kv, id);
     this.bootstrapTimeNanos = loadBootstrapTime(kv, id);
-    this.gcSafePoint = loadGcSafePoint(kv, id);
     loadStores(kv, id, (meta) => {
       this.basic.putStore({ meta, stats: undefined, instanceStartTime: 0, seenMs });
     });
@@ -149,10 +146,6 @@ export class RaftCluster {
 
   get raftBootstrapTimeMs(): number {
     return Number(this.bootstrapTimeNanos / NANOS_PER_MS);
-  }
-
-  get safePoint(): bigint {
-    return this.gcSafePoint;
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
  * The etcd v3 API on PD's port, as far as clients need it to find members: Cluster/MemberList and
- * Maintenance/Status. KV, Watch and Lease answer UNIMPLEMENTED until PD's data lives in etcd.
+ * Maintenance/Status. KV is in etcd_kv_service.ts; Watch and Lease answer UNIMPLEMENTED.
  */
 import { type etcdserverpb, fromBigInt } from "../../pb/index.js";
 import type { Member } from "./member.js";

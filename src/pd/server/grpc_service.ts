@@ -17,6 +17,8 @@ import {
 } from "../core/index.js";
 import type { Timestamp, TsoAnswer } from "../tso/index.js";
 import type { RaftCluster } from "./cluster.js";
+import type { GcManager } from "./gc_manager.js";
+import { gcHandlers } from "./gc_service.js";
 import { bootstrapped, checked } from "./guards.js";
 import { errorHeader, okHeader, refusalHeader, statusError } from "./header.js";
 import type { IdService } from "./id.js";
@@ -31,6 +33,7 @@ export interface PdServiceDeps {
   readonly cluster: RaftCluster;
   readonly tso: TsoService;
   readonly ids: IdService;
+  readonly gc: GcManager;
   /** Known once the port is bound. */
   readonly member: () => Member;
 }
@@ -62,6 +65,7 @@ export function pdHandlers(deps: PdServiceDeps): Handlers<"pdpb.PD"> {
     ...storeHandlers(deps.cluster),
     ...regionHandlers(deps.cluster),
     ...scheduleHandlers(deps.cluster),
+    ...gcHandlers(deps.cluster, deps.gc),
   };
 }
 
@@ -88,10 +92,6 @@ function memberHandlers({ cluster, tso, ids, member }: PdServiceDeps): Handlers<
       }
       return { header, id: fromBigInt(id), count: count > 1 ? count : 0 };
     }),
-    GetGCSafePoint: bootstrapped(cluster, () => ({
-      header,
-      safePoint: fromBigInt(cluster.safePoint),
-    })),
   };
 }
 

@@ -5,6 +5,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { errorMessage } from "../../base/index.js";
 import { CONFIG_ROUTES } from "./http_config.js";
+import { GC_ROUTES } from "./http_gc.js";
 import { OPERATOR_ROUTES } from "./http_operators.js";
 import { READ_ROUTES } from "./http_read.js";
 import { REGION_ROUTES } from "./http_regions.js";
@@ -22,6 +23,7 @@ const ROUTES: Routes = {
   ...STORE_ROUTES,
   ...OPERATOR_ROUTES,
   ...CONFIG_ROUTES,
+  ...GC_ROUTES,
 };
 
 interface Found {

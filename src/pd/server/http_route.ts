@@ -3,11 +3,13 @@ import type { Logger } from "../../base/index.js";
 import { fromHex, U64_MAX, utf8 } from "../../base/index.js";
 import type { Refusal } from "../core/index.js";
 import type { RaftCluster } from "./cluster.js";
+import type { GcManager } from "./gc_manager.js";
 import type { Json } from "./json.js";
 import type { Member } from "./member.js";
 
 export interface HttpDeps {
   readonly cluster: RaftCluster;
+  readonly gc: GcManager;
   readonly member: () => Member;
   readonly nowMs: () => number;
   /** The clock that ages of operators are counted on. */

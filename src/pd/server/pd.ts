@@ -6,10 +6,12 @@ import type { RequestListener } from "node:http";
 import { type Clock, type Logger, type MetricsRegistry, Prng } from "../../base/index.js";
 import type { Engine, EngineOptions } from "../../engine/index.js";
 import type { ServiceName } from "../../pb/index.js";
-import { engineKv, type Kv, loadClusterId, saveClusterId } from "../storage/index.js";
+import { EtcdStore, engineKv, type Kv, loadClusterId, saveClusterId } from "../storage/index.js";
 import { RaftCluster } from "./cluster.js";
+import { etcdKvHandlers } from "./etcd_kv_service.js";
 import { etcdCluster, etcdMaintenance } from "./etcd_service.js";
 import { type ClientPortServices, openClientPort } from "./front.js";
+import { GcManager } from "./gc_manager.js";
 import { pdHandlers } from "./grpc_service.js";
 import { HeartbeatStreams } from "./hb_streams.js";
 import { healthHandlers } from "./health_service.js";
@@ -22,6 +24,7 @@ import { type Member, memberId } from "./member.js";
 import { metaStorageHandlers } from "./meta_storage_service.js";
 import { bindStateMetrics, type PdMetrics, pdMetrics } from "./metrics.js";
 import { PD_VERSION, type PdOptions } from "./options.js";
+import { Saves } from "./saves.js";
 import { configSection } from "./schedule_config.js";
 import { driveScheduling } from "./schedule_driver.js";
 import { probeStore, type StoreProbe } from "./store_probe.js";
@@ -125,6 +128,9 @@ interface Parts {
   readonly cluster: RaftCluster;
   readonly tso: TsoService;
   readonly ids: IdService;
+  readonly gc: GcManager;
+  readonly store: EtcdStore;
+  readonly saves: Saves;
   readonly heartbeats: HeartbeatStreams;
   readonly metrics: PdMetrics;
   readonly member: () => Member;
@@ -146,16 +152,18 @@ function grpcServices(parts: Parts): ClientPortServices["grpc"] {
     unary("keyspacepb.Keyspace", keyspaceHandlers(cluster)),
     unary("meta_storagepb.MetaStorage", metaStorageHandlers(cluster)),
     unary("etcdserverpb.Cluster", etcdCluster(etcd)),
+    unary("etcdserverpb.KV", etcdKvHandlers({ ...parts, clusterId: cluster.id })),
     unary("etcdserverpb.Maintenance", etcdMaintenance(etcd)),
     unary("grpc.health.v1.Health", healthHandlers()),
   ];
 }
 
 function httpListener(parts: Parts): RequestListener {
-  const { cluster, member, deps } = parts;
+  const { cluster, gc, member, deps } = parts;
   const nowMs = (): number => deps.clock.nowMs();
   return httpApi({
     cluster,
+    gc,
     member,
     nowMs,
     startedSeconds: Math.floor(nowMs() / 1000),
@@ -201,7 +209,10 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
   );
   const id = memberId(clusterId, options.name);
   let member: Member = { name: options.name, id, clientUrls: [], peerUrls: [] };
-  const own = { cluster, tso, ids, heartbeats, metrics };
+  const saves = new Saves(kv, onFatal);
+  const store = new EtcdStore(kv);
+  const gc = new GcManager(clusterId, { kv, etcd: store, saves, clock, logger });
+  const own = { cluster, tso, ids, gc, store, saves, heartbeats, metrics };
   const parts: Parts = { ...own, member: () => member, options, deps };
   bindStateMetrics(deps.metrics, {
     cluster,

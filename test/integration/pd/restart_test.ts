@@ -2,41 +2,19 @@
  * A PD that ends in any way finds its data again and repeats no timestamp and no id.
  * @timeout 120
  */
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { toBigInt } from "../../../src/pb/index.js";
 import { JumpingClock } from "../../support/clocks.js";
-import { PdTestClient, startTestPd, testRegion, testStore, tsOf } from "../../support/pd.js";
+import { startTestPd, testRegion, testStore, tsOf } from "../../support/pd.js";
+import { type PdProcess, spawnPd } from "../../support/pd_process.js";
 import { tmpDir } from "../../support/tmp.js";
 
-const CHILD = fileURLToPath(new URL("../../support/pd_child.js", import.meta.url));
 const HOUR_MS = 3_600_000;
 
-interface Child {
-  readonly process: ChildProcess;
-  readonly client: PdTestClient;
-  readonly clusterId: bigint;
-}
-
-async function spawnPd(dataDir: string, clockOffsetMs: number): Promise<Child> {
-  const child = spawn(process.execPath, [CHILD, dataDir, String(clockOffsetMs)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  for await (const line of createInterface({ input: child.stdout })) {
-    const [word, address = "", clusterId = ""] = line.split(" ");
-    if (word !== "READY") continue;
-    const id = BigInt(clusterId);
-    return { process: child, client: new PdTestClient(address, id), clusterId: id };
-  }
-  throw new Error("the PD ended before it was ready");
-}
-
 /** Asks for timestamps without pause until the process is killed; returns blocks as [first, last]. */
-async function takeUntilKilled(child: Child, killAfterMs: number): Promise<[bigint, bigint][]> {
+async function takeUntilKilled(child: PdProcess, killAfterMs: number): Promise<[bigint, bigint][]> {
   const blocks: [bigint, bigint][] = [];
   const stream = child.client.stream("Tso");
   let number = 0;

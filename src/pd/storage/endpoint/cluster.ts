@@ -88,12 +88,3 @@ export function loadRegions(kv: Kv, clusterId: bigint, visit: (region: RegionMet
     visit(regionFromPb(decoded(key, bytes, (value) => metapb.Region.decode(value))));
   });
 }
-
-/** Returns the GC safe point; 0 until one is set. PD stores it as hexadecimal text. */
-export function loadGcSafePoint(kv: Kv, clusterId: bigint): bigint {
-  const bytes = kv.load(keyPath.gcSafePoint(clusterId));
-  if (bytes === undefined) return 0n;
-  const text = new TextDecoder().decode(bytes);
-  if (/^[0-9a-f]{1,16}$/.test(text)) return BigInt(`0x${text}`);
-  throw new TikvError("KV:Engine:Codec", `PD's data is damaged: the GC safe point is "${text}"`);
-}

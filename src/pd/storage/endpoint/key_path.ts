@@ -1,4 +1,7 @@
-/** Keys of PD's metadata. PERSISTED: PD's own paths. Source: pd pkg/utils/keypath. */
+/**
+ * Keys of PD's metadata. PERSISTED: PD's own paths, but for what PD keeps in etcd outside of them or
+ * has no word for (txn safe point, global barriers, who leads GC). Source: pd pkg/utils/keypath.
+ */
 
 const ID_DIGITS = 20;
 
@@ -12,6 +15,10 @@ export const keyPath = {
   timestamp: (cluster: bigint) => `/pd/${cluster}/timestamp`,
   allocId: (cluster: bigint) => `/pd/${cluster}/alloc_id`,
   gcSafePoint: (cluster: bigint) => `/pd/${cluster}/gc/safe_point`,
+  gcBarrierPrefix: (cluster: bigint) => `/pd/${cluster}/gc/safe_point/service/`,
+  gcTxnSafePoint: (cluster: bigint) => `/pd/${cluster}/gc/txn_safe_point`,
+  gcGlobalBarrierPrefix: (cluster: bigint) => `/pd/${cluster}/gc/global_gc_barrier/`,
+  gcExternalLeader: (cluster: bigint) => `/pd/${cluster}/gc/external_leader`,
   config: (cluster: bigint) => `/pd/${cluster}/config`,
   cluster: (cluster: bigint) => `/pd/${cluster}/raft`,
   bootstrapTime: (cluster: bigint) => `/pd/${cluster}/raft/status/raft_bootstrap_time`,
