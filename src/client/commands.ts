@@ -1,4 +1,4 @@
-/** The requests that a raw client sends to stores, and which of them BatchCommands carries. */
+/** The requests that clients send to stores, and which of them BatchCommands carries. */
 import { type errorpb, type kvrpcpb, type MethodInfo, methodInfo } from "../pb/index.js";
 
 /** Command name → [request without its context, response]. */
@@ -14,16 +14,28 @@ export interface CommandTypes {
   RawGetKeyTTL: [kvrpcpb.IRawGetKeyTTLRequest, kvrpcpb.RawGetKeyTTLResponse];
   RawCompareAndSwap: [kvrpcpb.IRawCASRequest, kvrpcpb.RawCASResponse];
   RawChecksum: [kvrpcpb.IRawChecksumRequest, kvrpcpb.RawChecksumResponse];
+  Get: [kvrpcpb.IGetRequest, kvrpcpb.GetResponse];
+  BatchGet: [kvrpcpb.IBatchGetRequest, kvrpcpb.BatchGetResponse];
+  Scan: [kvrpcpb.IScanRequest, kvrpcpb.ScanResponse];
+  Prewrite: [kvrpcpb.IPrewriteRequest, kvrpcpb.PrewriteResponse];
+  Commit: [kvrpcpb.ICommitRequest, kvrpcpb.CommitResponse];
+  BatchRollback: [kvrpcpb.IBatchRollbackRequest, kvrpcpb.BatchRollbackResponse];
+  PessimisticLock: [kvrpcpb.IPessimisticLockRequest, kvrpcpb.PessimisticLockResponse];
+  PessimisticRollback: [kvrpcpb.IPessimisticRollbackRequest, kvrpcpb.PessimisticRollbackResponse];
+  TxnHeartBeat: [kvrpcpb.ITxnHeartBeatRequest, kvrpcpb.TxnHeartBeatResponse];
+  CheckTxnStatus: [kvrpcpb.ICheckTxnStatusRequest, kvrpcpb.CheckTxnStatusResponse];
+  CheckSecondaryLocks: [kvrpcpb.ICheckSecondaryLocksRequest, kvrpcpb.CheckSecondaryLocksResponse];
+  ResolveLock: [kvrpcpb.IResolveLockRequest, kvrpcpb.ResolveLockResponse];
 }
 
 export type CommandName = keyof CommandTypes;
 export type RequestOf<C extends CommandName> = CommandTypes[C][0];
 export type ResponseOf<C extends CommandName> = CommandTypes[C][1];
 
-/** What every response has. */
+/** What every response has. `error` is a text in raw responses. */
 export interface AnyResponse {
   readonly regionError: errorpb.Error | null;
-  readonly error?: string;
+  readonly error?: string | kvrpcpb.KeyError | null;
 }
 
 const UNARY_ONLY: ReadonlySet<CommandName> = new Set([
@@ -42,8 +54,15 @@ export function isRepeatable(command: CommandName): boolean {
   return command !== "RawCompareAndSwap";
 }
 
+type TikvMethod = Parameters<typeof methodInfo<"tikvpb.Tikv", never>>[1];
+
+function unaryName(command: CommandName): string {
+  if (command.startsWith("Raw")) return command;
+  return command === "PessimisticRollback" ? "KVPessimisticRollback" : `Kv${command}`;
+}
+
 /** Returns the unary method of a command. */
 export function unaryMethod(command: CommandName): MethodInfo<object, unknown, never, AnyResponse> {
-  const info = methodInfo("tikvpb.Tikv", command);
+  const info = methodInfo("tikvpb.Tikv", unaryName(command) as TikvMethod);
   return info as unknown as MethodInfo<object, unknown, never, AnyResponse>;
 }

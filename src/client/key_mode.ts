@@ -1,7 +1,8 @@
 /**
- * User keys ⇄ keys in requests ⇄ region boundaries in PD, for each API version. In V1 and V1TTL all
- * three are the same. In V2 a request's key has the keyspace's prefix, and boundaries are its
- * memcomparable form. Source: client-go internal/apicodec.
+ * User keys ⇄ keys in requests ⇄ region boundaries in PD, for each API version. For raw keys in V1 and
+ * V1TTL all three are the same; of transactional keys in V1 boundaries are the memcomparable form. In
+ * V2 a request's key has the keyspace's prefix, and boundaries are its memcomparable form.
+ * Source: client-go internal/apicodec.
  */
 import { concatBytes, EMPTY_BYTES } from "../base/index.js";
 import {
@@ -38,7 +39,7 @@ export interface KeyMode {
 
 const same = (key: Uint8Array): Uint8Array => key;
 
-const PLAIN: KeyMode = {
+const RAW_V1: KeyMode = {
   apiVersion: API_VERSION.V1,
   keyspaceId: KEYSPACE_ID_NULL,
   toWire: same,
@@ -53,22 +54,30 @@ function decodeBoundary(boundary: Uint8Array): Uint8Array {
   try {
     return decodeBytes(boundary);
   } catch (cause) {
-    const message = "a region boundary is not encoded as API V2 demands";
+    const message = "a region boundary is not memcomparable: raw and transactional keys do not mix";
     throw new ClientError("RUTILE:Client:Protocol", message, { cause });
   }
 }
 
+const encodeBoundary = (key: Uint8Array): Uint8Array => (key.length === 0 ? key : encodeBytes(key));
+
+const TXN_V1: KeyMode = { ...RAW_V1, toPd: encodeBoundary, fromPd: decodeBoundary };
+
 /** Returns the key mode of an API version; `keyspaceId` counts in V2 only. */
-export function keyModeOf(version: ApiVersionName, keyspaceId: number): KeyMode {
-  if (version !== "V2") return PLAIN;
-  const prefix = keyspacePrefix("raw", keyspaceId);
+export function keyModeOf(
+  version: ApiVersionName,
+  kind: "raw" | "txn",
+  keyspaceId: number,
+): KeyMode {
+  if (version !== "V2") return kind === "raw" ? RAW_V1 : TXN_V1;
+  const prefix = keyspacePrefix(kind, keyspaceId);
   return {
     apiVersion: API_VERSION.V2,
     keyspaceId,
     toWire: (key) => concatBytes(prefix, key),
     fromWire: (key) => new Uint8Array(key.subarray(prefix.length)),
     range: (start, end) => prefixedRange(prefix, start, end),
-    toPd: (key) => (key.length === 0 ? key : encodeBytes(key)),
+    toPd: encodeBoundary,
     fromPd: decodeBoundary,
   };
 }

@@ -1,19 +1,16 @@
-/** What a RawClient can be told, with defaults. Sources of defaults: client-go rawkv.go, client.go. */
+/** What clients can be told, with defaults. Sources of defaults: client-go rawkv.go, client.go. */
 import { type Logger, NULL_LOGGER } from "../base/index.js";
 
 /** How the stores lay keys and values out; "V1" also for stores with enable-ttl. */
 export type ApiVersionName = "V1" | "V1TTL" | "V2";
 
-export interface RawClientOptions {
+/** Options of every client. */
+export interface ClientOptions {
   /** "host:port" or "http://host:port" of placement drivers; at least one. */
   readonly pdEndpoints: readonly string[];
   readonly apiVersion: ApiVersionName;
   /** API V2: the keyspace's name. */
   readonly keyspace: string;
-  /** Column family; "" is the default one. */
-  readonly cf: string;
-  /** Makes puts and deletes atomic with compare-and-swap of other clients. Slower. */
-  readonly atomic: boolean;
   /** Longest time for one operation, retries included, ms; per page for scans. */
   readonly timeoutMs: number;
   /** Longest time that an operation may spend waiting between retries, ms. */
@@ -35,11 +32,16 @@ export interface RawClientOptions {
   readonly log: Logger;
 }
 
-export const RAW_CLIENT_DEFAULTS: Omit<RawClientOptions, "pdEndpoints"> = {
+export interface RawClientOptions extends ClientOptions {
+  /** Column family; "" is the default one. */
+  readonly cf: string;
+  /** Makes puts and deletes atomic with compare-and-swap of other clients. Slower. */
+  readonly atomic: boolean;
+}
+
+export const CLIENT_DEFAULTS: Omit<ClientOptions, "pdEndpoints"> = {
   apiVersion: "V1",
   keyspace: "DEFAULT",
-  cf: "",
-  atomic: false,
   timeoutMs: 60_000,
   retryBudgetMs: 20_000,
   requestTimeoutMs: 30_000,
@@ -50,6 +52,12 @@ export const RAW_CLIENT_DEFAULTS: Omit<RawClientOptions, "pdEndpoints"> = {
   regionCacheMax: 65_536,
   regionTtlMs: 600_000,
   log: NULL_LOGGER,
+};
+
+export const RAW_CLIENT_DEFAULTS: Omit<RawClientOptions, "pdEndpoints"> = {
+  ...CLIENT_DEFAULTS,
+  cf: "",
+  atomic: false,
 };
 
 /** Longest key that is sent without asking the store, bytes; stores refuse keys above 8 KiB. */

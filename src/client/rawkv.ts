@@ -7,9 +7,10 @@
  * not repeated then and throws Undetermined. Results are copies: yours to keep and to change.
  */
 import { setMaxListeners } from "node:events";
-import { compareBytes, EMPTY_BYTES, utf8 } from "../base/index.js";
+import { compareBytes, EMPTY_BYTES } from "../base/index.js";
 import { kvrpcpb, toBigInt, toNumberSaturating } from "../pb/index.js";
 import type { PdClient } from "../pd_client/index.js";
+import { mapKey, toBytes, toScanPlan, toWireKey, toWireRange } from "./arguments.js";
 import type { Backoffer } from "./backoff.js";
 import type { CommandName, RequestOf, ResponseOf } from "./commands.js";
 import { type ClientParts, connectParts, newBackoffer } from "./connect.js";
@@ -19,30 +20,21 @@ import {
   ABOVE_ALL_KEYS,
   BATCH_KEYS_MAX,
   BATCH_PUT_BYTES_MAX,
-  KEY_SIZE_MAX_BYTES,
   RAW_CLIENT_DEFAULTS,
   type RawClientOptions,
-  SCAN_PAGE_DEFAULT,
-  SCAN_PAGE_MAX,
 } from "./options.js";
-import { type ChunkLimit, type Keyed, sendChunks } from "./raw_batch.js";
-import { type ScanDeps, type ScanPlan, scanBackward, scanForward } from "./raw_scan.js";
-import type {
-  Bytes,
-  CasResult,
-  KvPair,
-  OperationOptions,
-  PutOptions,
-  RawChecksum,
-  RawPair,
-  ScanOptions,
-} from "./rawkv_types.js";
+import type { CasResult, PutOptions, RawChecksum, RawPair } from "./rawkv_types.js";
 import type { CachedRegion } from "./region_cache.js";
+import { type ChunkLimit, type Keyed, sendChunks } from "./region_chunks.js";
 import { earlierEnd } from "./region_locator.js";
 import { RELOAD } from "./region_request.js";
+import { type ScanDeps, scanBackward, scanForward } from "./region_scan.js";
+import type { Bytes, KvPair, OperationOptions, ScanOptions } from "./types.js";
 
 /** The options that a RawClient needs and those that it may be given. */
 export type RawClientConfig = Pick<RawClientOptions, "pdEndpoints"> & Partial<RawClientOptions>;
+
+type RawParts = ClientParts & { readonly pd: PdClient };
 
 interface WirePair extends Keyed {
   readonly value: Uint8Array;
@@ -64,10 +56,6 @@ const PAIR_LIMIT: ChunkLimit<WirePair> = {
   sizeOf: ({ key, value }) => key.length + value.length,
 };
 
-function toBytes(bytes: Bytes): Uint8Array {
-  return typeof bytes === "string" ? utf8(bytes) : bytes;
-}
-
 function checkTtl(ttlSeconds: number | undefined): number {
   const ttl = ttlSeconds ?? 0;
   if (Number.isSafeInteger(ttl) && ttl >= 0) return ttl;
@@ -76,10 +64,10 @@ function checkTtl(ttlSeconds: number | undefined): number {
 
 export class RawClient {
   readonly #options: RawClientOptions;
-  readonly #parts: ClientParts;
+  readonly #parts: RawParts;
   readonly #closing = new AbortController();
 
-  private constructor(options: RawClientOptions, parts: ClientParts) {
+  private constructor(options: RawClientOptions, parts: RawParts) {
     this.#options = options;
     this.#parts = parts;
     setMaxListeners(0, this.#closing.signal);
@@ -91,7 +79,7 @@ export class RawClient {
    */
   static async connect(config: RawClientConfig): Promise<RawClient> {
     const options: RawClientOptions = { ...RAW_CLIENT_DEFAULTS, ...config };
-    return new RawClient(options, await connectParts(options));
+    return new RawClient(options, await connectParts(options, "raw"));
   }
 
   /** The client of PD that this client uses; closed together with it. */
@@ -255,25 +243,20 @@ export class RawClient {
   /** Ends all connections; operations under way throw. */
   close(): void {
     this.#closing.abort();
-    this.#parts.pool.close();
+    this.#parts.rpc.close();
     this.#parts.pd.close();
   }
 
   #key(key: Bytes): Uint8Array {
-    const bytes = toBytes(key);
-    if (bytes.length === 0) throw invalidArgument("the key is empty");
-    if (bytes.length > KEY_SIZE_MAX_BYTES) {
-      throw invalidArgument(`the key has ${bytes.length} bytes, more than ${KEY_SIZE_MAX_BYTES}`);
-    }
-    return this.#parts.mode.toWire(bytes);
+    return toWireKey(this.#parts.mode, key);
   }
 
   #range(start: Bytes, end: Bytes): WireRange {
-    return this.#parts.mode.range(toBytes(start), toBytes(end));
+    return toWireRange(this.#parts.mode, start, end);
   }
 
   #op(options: OperationOptions): Backoffer {
-    const op = newBackoffer(this.#options, options, this.#closing.signal);
+    const op = newBackoffer(this.#options, this.#parts.time, options, this.#closing.signal);
     op.check();
     return op;
   }
@@ -333,15 +316,8 @@ export class RawClient {
   }
 
   async *#scan(options: ScanOptions, reverse: boolean): AsyncGenerator<KvPair, void> {
-    const { keyOnly = false, limit = Number.POSITIVE_INFINITY } = options;
-    const pageSize = options.pageSize ?? SCAN_PAGE_DEFAULT;
-    if (!Number.isInteger(pageSize) || pageSize < 1 || pageSize > SCAN_PAGE_MAX) {
-      throw invalidArgument(`pageSize must be 1 to ${SCAN_PAGE_MAX}, not ${pageSize}`);
-    }
-    if (!(limit >= 0)) throw invalidArgument(`limit must be 0 or more, not ${limit}`);
-    const range = this.#range(options.start ?? EMPTY_BYTES, options.end ?? EMPTY_BYTES);
-    const plan: ScanPlan = { range, limit: Math.floor(limit), pageSize };
-    const deps = this.#scanDeps(options, reverse, keyOnly);
+    const plan = toScanPlan(this.#parts.mode, options);
+    const deps = this.#scanDeps(options, reverse, options.keyOnly ?? false);
     const pairs = reverse ? scanBackward(plan, deps) : scanForward(plan, deps);
     for (;;) {
       const next = await pairs.next();
@@ -371,9 +347,4 @@ export class RawClient {
       },
     };
   }
-}
-
-/** Bytes as a map key: one UTF-16 unit a byte. */
-function mapKey(key: Uint8Array): string {
-  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString("latin1");
 }

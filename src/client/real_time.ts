@@ -1,9 +1,13 @@
-/** The machine's clock, timers and chance for Backoffer. */
-import type { BackoffDeps } from "./backoff.js";
+/** The machine's clock, timers and chance. */
+import type { ClientTime } from "./ports.js";
 
-export const REAL_TIME: BackoffDeps = {
+export const REAL_TIME: ClientTime = {
   nowMs: () => performance.now(),
   random: Math.random,
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs);
+    return () => clearTimeout(timer);
+  },
   sleep: (ms, signals) =>
     new Promise((resolve) => {
       const done = (): void => {

@@ -4,16 +4,11 @@
  */
 import { compareBytes } from "../base/index.js";
 import { type errorpb, type metapb, toBigInt } from "../pb/index.js";
-import {
-  type LocatedRegion,
-  type PdClient,
-  type PdFailure,
-  type PdReply,
-  peerInfo,
-} from "../pd_client/index.js";
+import { type LocatedRegion, type PdFailure, type PdReply, peerInfo } from "../pd_client/index.js";
 import type { Backoffer } from "./backoff.js";
 import type { KeyMode } from "./key_mode.js";
 import { ABOVE_ALL_KEYS } from "./options.js";
+import type { ClientPd } from "./ports.js";
 import { type CachedRegion, RegionCache } from "./region_cache.js";
 
 /** Questions to PD at once. */
@@ -41,19 +36,22 @@ export async function onPdFailure(op: Backoffer, failure: PdFailure): Promise<vo
 
 export class RegionLocator {
   readonly cache: RegionCache;
-  readonly #pd: PdClient;
+  readonly #pd: ClientPd;
   readonly #mode: KeyMode;
+  readonly #nowMs: () => number;
   readonly #loads = new Set<Promise<unknown>>();
 
-  constructor(pd: PdClient, mode: KeyMode, options: LocatorOptions) {
+  /** `nowMs`: monotonic milliseconds. */
+  constructor(pd: ClientPd, mode: KeyMode, options: LocatorOptions, nowMs: () => number) {
     this.cache = new RegionCache(options.regionCacheMax, options.regionTtlMs);
     this.#pd = pd;
     this.#mode = mode;
+    this.#nowMs = nowMs;
   }
 
   /** Returns the region that holds `key`. */
   locate(key: Uint8Array, op: Backoffer): Promise<CachedRegion> {
-    const find = (): CachedRegion | undefined => this.cache.find(key, performance.now());
+    const find = (): CachedRegion | undefined => this.cache.find(key, this.#nowMs());
     return this.#find(op, find, (timeoutMs, signal) =>
       this.#pd.getRegion(this.#mode.toPd(key), callOptions(timeoutMs, signal)),
     );
@@ -61,7 +59,7 @@ export class RegionLocator {
 
   /** Returns the region that holds the keys just below `end`; an empty `end` is +inf. */
   locateBefore(end: Uint8Array, op: Backoffer): Promise<CachedRegion> {
-    const find = (): CachedRegion | undefined => this.cache.findBefore(end, performance.now());
+    const find = (): CachedRegion | undefined => this.cache.findBefore(end, this.#nowMs());
     const boundary = this.#mode.toPd(end);
     return this.#find(op, find, async (timeoutMs, signal) => {
       const options = callOptions(timeoutMs, signal);
@@ -123,7 +121,7 @@ export class RegionLocator {
       version,
       peers,
       leader,
-      loadedMs: performance.now(),
+      loadedMs: this.#nowMs(),
     };
   }
 
@@ -138,7 +136,7 @@ export class RegionLocator {
       version: toBigInt(region.regionEpoch?.version ?? 0),
       peers,
       leader: peers.find((peer) => peer.storeId === old.leader?.storeId),
-      loadedMs: performance.now(),
+      loadedMs: this.#nowMs(),
     };
   }
 }

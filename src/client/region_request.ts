@@ -11,11 +11,11 @@ import type { AnyResponse, CommandName, RequestOf, ResponseOf } from "./commands
 import { isRepeatable } from "./commands.js";
 import { refusal } from "./errors.js";
 import type { KeyMode } from "./key_mode.js";
+import type { StoreRpc } from "./ports.js";
 import type { CachedRegion } from "./region_cache.js";
 import { onRegionError, regionErrorText } from "./region_error.js";
 import type { RegionLocator } from "./region_locator.js";
 import { ReplicaSelector } from "./replica_selector.js";
-import type { RpcPool } from "./rpc_pool.js";
 import type { StoreCache } from "./store_cache.js";
 
 /** The keys of the request must be located again; nothing was done. */
@@ -24,10 +24,20 @@ export const RELOAD = Symbol("reload");
 export interface SenderDeps {
   readonly locator: RegionLocator;
   readonly stores: StoreCache;
-  readonly pool: RpcPool;
+  readonly rpc: StoreRpc;
   readonly mode: KeyMode;
   readonly clusterId: bigint;
   readonly requestTimeoutMs: number;
+}
+
+/** What a request tells stores beside its body, and what its caller learns of the attempts. */
+export interface Attempts {
+  /** Fields of the context that do not say where the request goes. */
+  readonly context?: kvrpcpb.IContext;
+  /** Requests that left; from the second on the store is told that it is a retry. */
+  sent: number;
+  /** Whether one of them got no answer: it may have been executed, or will be. */
+  isOpen: boolean;
 }
 
 type Step = "again" | typeof RELOAD;
@@ -43,14 +53,18 @@ export class RegionSender {
     this.#deps = deps;
   }
 
-  /** Returns the store's answer, free of errors, or RELOAD. Throws ClientError. */
+  /**
+   * Returns the store's answer or RELOAD. The answer has no region error and, to a raw command, no
+   * refusal; key errors of transactional commands are the caller's. Throws ClientError.
+   */
   async send<C extends CommandName>(
     region: CachedRegion,
     command: C,
     body: RequestOf<C>,
     op: Backoffer,
+    attempts?: Attempts,
   ): Promise<ResponseOf<C> | typeof RELOAD> {
-    const { pool, requestTimeoutMs, stores } = this.#deps;
+    const { requestTimeoutMs, rpc, stores } = this.#deps;
     const selector = new ReplicaSelector(region);
     for (;;) {
       op.check();
@@ -62,22 +76,31 @@ export class RegionSender {
         selector.giveUp(peer);
         continue;
       }
-      const request = { ...body, context: this.#context(region, peer) };
+      const request = { ...body, context: this.#attempt(region, peer, attempts) };
       const timeoutMs = Math.min(requestTimeoutMs, op.leftMs());
-      const reply = await pool.send(address, command, request, timeoutMs, op.signal);
+      const reply = await rpc.send(address, command, request, timeoutMs, op.signal);
       if (!reply.ok) {
+        if (reply.error.sent && attempts !== undefined) attempts.isOpen = true;
         await this.#onSendFailure(command, reply.error, peer, address, selector, op);
         continue;
       }
       if (reply.value.regionError === null) {
         selector.served(peer);
-        const refused = reply.value.error ?? "";
-        if (refused !== "") throw refusal(command, refused);
+        const refused = reply.value.error;
+        if (typeof refused === "string" && refused !== "") throw refusal(command, refused);
         return reply.value as unknown as ResponseOf<C>;
       }
       const step = await this.#onRegionError(reply.value, region, peer, selector, op);
       if (step === RELOAD) return RELOAD;
     }
+  }
+
+  #attempt(region: CachedRegion, peer: PeerInfo, attempts?: Attempts): kvrpcpb.IContext {
+    const routing = this.#context(region, peer);
+    if (attempts === undefined) return routing;
+    const isRetryRequest = attempts.sent++ > 0;
+    if (attempts.context === undefined && !isRetryRequest) return routing;
+    return { ...routing, ...attempts.context, isRetryRequest };
   }
 
   /** Contexts are made once for each region and peer: most requests repeat the one before. */

@@ -1,15 +1,16 @@
 /** Store id → address, asked from PD once and again after a failure. Bounded by the cluster's size. */
-import type { PdClient, PdReply, StoreRecord } from "../pd_client/index.js";
+import type { PdReply, StoreRecord } from "../pd_client/index.js";
 import type { Backoffer } from "./backoff.js";
+import type { ClientPd } from "./ports.js";
 import { onPdFailure } from "./region_locator.js";
 
 export class StoreCache {
-  readonly #pd: PdClient;
+  readonly #pd: ClientPd;
   readonly #addresses = new Map<bigint, string>();
   /** Questions that are under way; whoever wants the same store waits for the same answer. */
   readonly #asked = new Map<bigint, Promise<PdReply<StoreRecord | undefined>>>();
 
-  constructor(pd: PdClient) {
+  constructor(pd: ClientPd) {
     this.#pd = pd;
   }
 

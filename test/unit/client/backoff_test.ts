@@ -9,7 +9,7 @@ import {
   type BackoffName,
   backoffMs,
 } from "../../../src/client/backoff.js";
-import { cutChunks } from "../../../src/client/raw_batch.js";
+import { cutChunks } from "../../../src/client/region_chunks.js";
 import { onRegionError, regionErrorText } from "../../../src/client/region_error.js";
 import { ReplicaSelector } from "../../../src/client/replica_selector.js";
 import { errorpb } from "../../../src/pb/index.js";

@@ -40,13 +40,15 @@ export async function* scanForward(
   const { end } = plan.range;
   let { start } = plan.range;
   let left = plan.limit;
+  let op: Backoffer | undefined;
   while (left > 0 && !isEmptyRange({ start, end })) {
-    const op = deps.newOp();
+    op ??= deps.newOp();
     const region = await deps.locator.locate(start, op);
     const part = { start, end: earlierEnd(region.endKey, end) };
     const asked = Math.min(left, plan.pageSize);
     const pairs = await pageOf(part, asked, region, op, deps);
     if (pairs === RELOAD) continue;
+    op = undefined;
     yield* pairs;
     left -= pairs.length;
     const last = pairs.at(-1);
@@ -64,14 +66,16 @@ export async function* scanBackward(
   const { start } = plan.range;
   let { end } = plan.range;
   let left = plan.limit;
+  let op: Backoffer | undefined;
   while (left > 0 && !isEmptyRange({ start, end })) {
-    const op = deps.newOp();
+    op ??= deps.newOp();
     const region = await deps.locator.locateBefore(end, op);
     const after = compareBytes(region.startKey, start) > 0;
     const part = { start: after ? region.startKey : start, end };
     const asked = Math.min(left, plan.pageSize);
     const pairs = await pageOf(part, asked, region, op, deps);
     if (pairs === RELOAD) continue;
+    op = undefined;
     yield* pairs;
     left -= pairs.length;
     const last = pairs.at(-1);
