@@ -6,11 +6,16 @@
 import * as assert from "uvu/assert";
 import { compareBytes, type Result, utf8 } from "../../src/base/index.js";
 import {
+  encodeLock,
+  encodeWrite,
   isProtectedRollback,
   keyAppendTs,
   keyFromRaw,
   LOCK_TYPE,
   type Lock,
+  newLock,
+  newRollback,
+  newWrite,
   parseWrite,
   TS_MAX,
   WRITE_TYPE,
@@ -383,9 +388,36 @@ export class TxnMust {
     assert.is(isProtectedRollback(write), isProtected, `protection of the rollback of ${key}`);
   }
 
-  /** Writes records by hand: what other versions, or commands that are not here, leave behind. */
-  put(...modifies: readonly Modify[]): void {
-    this.engine.apply(modifies);
+  /** Writes a lock by hand: what other stores, or lost requests, leave behind. */
+  putLock(key: string, lock: Lock): void {
+    this.engine.apply([{ cf: "lock", key: encode(key), value: encodeLock(lock) }]);
+  }
+
+  /** Writes a pessimistic lock by hand. */
+  putPessimisticLock(
+    key: string,
+    startTs: Ts,
+    forUpdateTs: Ts,
+    fields: Partial<Omit<Lock, "startTs" | "forUpdateTs">> = {},
+  ): void {
+    const own = { startTs: ts(startTs), forUpdateTs: ts(forUpdateTs) };
+    const type = LOCK_TYPE.pessimistic;
+    this.putLock(key, newLock({ type, primary: utf8(key), ttl: 0n, ...fields, ...own }));
+  }
+
+  /** Writes a record by hand. */
+  putWrite(
+    key: string,
+    commitTs: Ts,
+    write: Pick<Write, "type" | "startTs"> & Partial<Write>,
+  ): void {
+    const at = keyAppendTs(encode(key), ts(commitTs));
+    this.engine.apply([{ cf: "write", key: at, value: encodeWrite(newWrite(write)) }]);
+  }
+
+  /** Writes a rollback record by hand. */
+  putRollback(key: string, startTs: Ts, isProtected = false): void {
+    this.putWrite(key, startTs, newRollback(ts(startTs), isProtected));
   }
 
   writeOf(key: string, commitTs: Ts): Write | undefined {

@@ -2,7 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8 } from "../../../src/base/index.js";
-import { composeTs, encodeLock, LOCK_TYPE, newLock } from "../../../src/codec/index.js";
+import { composeTs } from "../../../src/codec/index.js";
 import { TxnMust } from "../../support/txn_must.js";
 import { asyncCommit, del, encode, lockOnly, put } from "../../support/txn_requests.js";
 
@@ -28,14 +28,7 @@ test("my lock, commit_ts < min_commit_ts: CommitTsExpired(min_commit_ts)", () =>
 
 test("my lock is pessimistic: delete lock, write nothing", () => {
   const txn = new TxnMust();
-  const lock = newLock({
-    type: LOCK_TYPE.pessimistic,
-    primary: utf8("k"),
-    startTs: 10n,
-    ttl: 0n,
-    forUpdateTs: 10n,
-  });
-  txn.put({ cf: "lock", key: encode("k"), value: encodeLock(lock) });
+  txn.putPessimisticLock("k", 10, 10);
   txn.mustCommit("k", 10, 20);
   txn.mustUnlocked("k");
   txn.mustNotHaveWrite("k", 20);
@@ -75,7 +68,7 @@ test("commit_ts in rollback_ts: the record says so", () => {
     const txn = new TxnMust();
     txn.mustPrewrite([put("k", "v")], "k", 10, asyncCommit());
     const lock = { ...txn.mustLocked("k", 10), rollbackTs: [15n, 20n] };
-    txn.put({ cf: "lock", key: encode("k"), value: encodeLock(lock) });
+    txn.putLock("k", lock);
     txn.mustCommit("k", 10, commitTs);
     const write = txn.mustHaveWrite("k", commitTs, "put");
     assert.is(write.hasOverlappedRollback, flag, `at ${commitTs}`);
