@@ -19,12 +19,15 @@ import {
   startTikvServer,
   type TikvServer,
 } from "../../src/server/index.js";
+import type { Storage, TxnStorage } from "../../src/storage/index.js";
 import { type Fixture, type FixtureOptions, startFixture } from "./store_fixture.js";
 
 export interface ServedOptions extends FixtureOptions {
   readonly server?: Partial<ServerOptions>;
   readonly serverDeps?: Partial<ServerDeps>;
   readonly kernel?: KernelOptions;
+  /** Serves this in place of the store's own transactions. */
+  readonly txn?: TxnStorage;
 }
 
 type Tikv = "tikvpb.Tikv";
@@ -79,7 +82,7 @@ export async function startServed(options: ServedOptions = {}): Promise<Served> 
   const server = await startTikvServer(
     { ...SERVER_DEFAULTS, port: 0, ...options.server },
     {
-      storage: fixture.store.storage,
+      storage: withTxn(fixture.store.storage, options.txn),
       logger: options.logger ?? { ...NULL_TEST_LOGGER },
       metrics: NULL_METRICS,
       clock: fixture.clock,
@@ -88,6 +91,11 @@ export async function startServed(options: ServedOptions = {}): Promise<Served> 
     },
   );
   return new Served(fixture, server, kernels);
+}
+
+/** The storage with other transactions; everything else is its own. */
+function withTxn(storage: Storage, txn: TxnStorage | undefined): Storage {
+  return txn === undefined ? storage : Object.create(storage, { txn: { value: txn } });
 }
 
 const NULL_TEST_LOGGER = {

@@ -172,7 +172,7 @@ test("other methods are UNIMPLEMENTED; batched, their error field says so", asyn
   const served = await startServed();
   const client = served.connect();
   const { context } = served;
-  for (const method of ["KvGet", "KvPrewrite", "Coprocessor", "KvImport"] as const) {
+  for (const method of ["KvFlush", "KvBufferBatchGet", "Coprocessor", "KvImport"] as const) {
     const error = await unary(client, method, { context } as never).then(
       () => undefined,
       (thrown: { code: number }) => thrown,
@@ -180,20 +180,18 @@ test("other methods are UNIMPLEMENTED; batched, their error field says so", asyn
     assert.is(error?.code, 12, method);
   }
   const batch = new BatchClient(client);
-  const [get, prewrite, copr, txn, imported, range] = await batch.call(
-    { Get: { context } },
-    { Prewrite: { context } },
+  const [gc, flush, copr, txn, imported] = await batch.call(
+    { GC: { context } },
+    { Flush: { context } },
     { Coprocessor: { context } },
     { BroadcastTxnStatus: {} },
     { Import: {} },
-    { DeleteRange: { context } },
   );
-  assert.is(get?.Get?.error?.abort, "KvGet is not supported");
-  assert.is(prewrite?.Prewrite?.errors[0]?.abort, "KvPrewrite is not supported");
+  assert.is(gc?.GC?.error?.abort, "KvGC is not supported");
+  assert.is(flush?.Flush?.errors[0]?.abort, "KvFlush is not supported");
   assert.is(copr?.Coprocessor?.otherError, "Coprocessor is not supported");
   assert.ok(txn?.BroadcastTxnStatus);
   assert.is(imported?.Import?.error, "KvImport is not supported");
-  assert.is(range?.DeleteRange?.error, "KvDeleteRange is not supported");
   await served.stop();
 });
 
