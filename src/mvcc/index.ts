@@ -1,5 +1,6 @@
 export { SEEK_BOUND } from "./entry_cursor.js";
 export { DefaultNotFoundError } from "./errors.js";
+export { type GcRequest, type GcSlice, type GcStats, gcSlice } from "./gc.js";
 export {
   checkTsConflict,
   type IsolationLevel,

@@ -39,12 +39,18 @@ export type Expected =
   | { readonly error: string }
   | undefined;
 
+/**
+ * "any": records that each parse, in any combination. "possible": such as commands leave them, where
+ * fences are on data only and last_change tells the truth.
+ */
+export type HistoryKind = "any" | "possible";
+
 /** Commit timestamps are 10 to 10 + 2 * the number of versions, or so. */
-export function randomHistory(prng: Prng): KeyHistory[] {
-  return HISTORY_KEYS.map((userKey) => randomKey(prng, userKey));
+export function randomHistory(prng: Prng, kind: HistoryKind = "any"): KeyHistory[] {
+  return HISTORY_KEYS.map((userKey) => randomKey(prng, userKey, kind));
 }
 
-function randomKey(prng: Prng, userKey: Uint8Array): KeyHistory {
+function randomKey(prng: Prng, userKey: Uint8Array, kind: HistoryKind): KeyHistory {
   const count = prng.pick([0, 1, 1, 2, 3, 5, 9, 20, 40]);
   const values = new Map<bigint, Uint8Array>();
   const versions: { commitTs: bigint; write: Write }[] = [];
@@ -64,8 +70,11 @@ function randomKey(prng: Prng, userKey: Uint8Array): KeyHistory {
       startTs,
       shortValue: type === WRITE_TYPE.put && !isLong ? value : undefined,
       hasOverlappedRollback: !isRollback && prng.ratio(1, 8),
-      gcFence: prng.ratio(1, 10) ? prng.pick([0n, commitTs + 2n, commitTs + 9n]) : undefined,
-      lastChange: isData ? LAST_CHANGE_UNKNOWN : randomLastChange(prng, lastData),
+      gcFence:
+        (isData || kind === "any") && prng.ratio(1, 10)
+          ? prng.pick([0n, commitTs + 2n, commitTs + 9n])
+          : undefined,
+      lastChange: isData ? LAST_CHANGE_UNKNOWN : randomLastChange(prng, kind, lastData),
     });
     versions.unshift({ commitTs, write });
     if (isData) lastData = { ts: commitTs, versions: 1n };
@@ -82,13 +91,15 @@ function randomType(prng: Prng): Write["type"] {
 
 function randomLastChange(
   prng: Prng,
+  kind: HistoryKind,
   lastData: { ts: bigint; versions: bigint } | undefined,
 ): LastChange {
   if (prng.ratio(1, 2)) return LAST_CHANGE_UNKNOWN;
   if (lastData === undefined) return { ts: 0n, versions: 1n };
   // The distance is an estimate, so a jump may be short; the data may be gone.
   const versions = prng.ratio(1, 3) ? 8n : lastData.versions;
-  return { ts: prng.ratio(1, 12) ? 1n : lastData.ts, versions };
+  const isGone = kind === "any" && prng.ratio(1, 12);
+  return { ts: isGone ? 1n : lastData.ts, versions };
 }
 
 function randomLock(
