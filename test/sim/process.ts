@@ -44,6 +44,8 @@ export interface StoreProcess {
   readonly events: RaftEvents | undefined;
   readonly snapshots: SnapshotManager | undefined;
   serve(request: KvRequest, answer: (reply: KvReply) => void): void;
+  /** Serves a method of tikvpb.Tikv, as the gRPC edge would; silent while it starts. */
+  serveRpc(method: string, request: Uint8Array, answer: (response: Uint8Array) => void): void;
   peers(): readonly PeerView[];
   appliedState(regionId: number): AppliedState | undefined;
   /** One line for each peer. */

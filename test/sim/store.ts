@@ -2,11 +2,14 @@
  * A store process on a simulated machine: production's store and storage, opened as a real start
  * does, behind the ports of the simulator.
  */
-import { NULL_METRICS } from "../../src/base/index.js";
+import { assert, NULL_METRICS } from "../../src/base/index.js";
 import { enginePort, type RaftEvents, type SnapshotManager } from "../../src/raftstore/index.js";
 import { MemorySnapFiles } from "../../src/raftstore/snapshot/files.js";
 import { openStore } from "../../src/raftstore/start.js";
 import type { Store, StoreOptions } from "../../src/raftstore/store.js";
+import { isStatus, type Rpc, type Served } from "../../src/server/rpc.js";
+import { TIKV_RPCS } from "../../src/server/tikv_service.js";
+import { TXN_RPCS } from "../../src/server/txn_service.js";
 import { STORAGE_DEFAULTS, type StorageOptions } from "../../src/storage/index.js";
 import { RaftStorage } from "../../src/storage/storage.js";
 import { sharedKernels } from "./kernels.js";
@@ -17,6 +20,9 @@ import type { AppliedState, PeerView } from "./view.js";
 import type { KvReply, KvRequest } from "./workload/kv.js";
 import { serveKv } from "./workload/service.js";
 
+const RPCS: ReadonlyMap<string, Rpc> = new Map(
+  [...TIKV_RPCS, ...TXN_RPCS].map((entry) => [entry.method, entry]),
+);
 const STORAGE: StorageOptions = { ...STORAGE_DEFAULTS, ttlCheckPollIntervalMs: 0 };
 /** Space of the disk, bytes; the reserve is a tenth. */
 const CAPACITY = 1_000_000_000_000;
@@ -50,6 +56,20 @@ export class SimStoreProcess implements StoreProcess {
       return;
     }
     serveKv(storage, request).then(answer, (error: unknown) => this.env.fail(error));
+  }
+
+  serveRpc(method: string, request: Uint8Array, answer: (response: Uint8Array) => void): void {
+    const { storage } = this;
+    const entry = RPCS.get(method);
+    assert(entry !== undefined, `${method} is served`);
+    if (storage === undefined) return;
+    const finish = (served: Served): void => {
+      if (isStatus(served)) this.env.fail(new Error(`${method}: ${served.details}`));
+      else answer(served);
+    };
+    const served = entry.serve({ storage, logger: this.env.logger, clock: this.env.host }, request);
+    if (served instanceof Promise) served.then(finish, (error: unknown) => this.env.fail(error));
+    else finish(served);
   }
 
   peers(): readonly PeerView[] {

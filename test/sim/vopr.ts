@@ -5,26 +5,19 @@
  */
 import { assert } from "../../src/base/index.js";
 import { MessageCodec } from "../../src/raftstore/message_codec.js";
-import {
-  checkLinearizability,
-  newCheckers,
-  OneLeader,
-  stuckReasons,
-  zombieReasons,
-} from "./checkers/index.js";
+import { newCheckers, OneLeader, stuckReasons, zombieReasons } from "./checkers/index.js";
 import { SimCluster, type StoreKind } from "./cluster.js";
-import { History } from "./history.js";
 import { sharedKernels } from "./kernels.js";
 import { SimLoop } from "./loop.js";
 import { Nemesis } from "./nemesis/nemesis.js";
-import { optionsOf, type SimOptions, streamsOf } from "./options.js";
+import { optionsOf, type SimOptions, type SimStreams, streamsOf } from "./options.js";
 import { poorness, SimFailure, type SimReport } from "./report.js";
 import { SimStoreProcess } from "./store.js";
 import { SimTrace } from "./trace.js";
 import { setTraps } from "./traps.js";
 import { type Checker, CheckFailed, type ClusterView } from "./view.js";
-import { Client } from "./workload/client.js";
-import { keyAt } from "./workload/kv.js";
+import { RawWorkload } from "./workload/raw.js";
+import type { RunUntil, Workload } from "./workload/workload.js";
 
 const BOOT_MAX_US = 60_000_000;
 const STEP_US = 100_000;
@@ -41,8 +34,19 @@ const PRODUCTION: StoreKind = {
   codec: new MessageCodec(sharedKernels()),
 };
 
+/** Returns the clients of a run. */
+export type NewWorkload = (
+  cluster: SimCluster,
+  options: SimOptions,
+  streams: SimStreams,
+) => Workload;
+
+const RAW: NewWorkload = (cluster, options, streams) => new RawWorkload(cluster, options, streams);
+
 /** What a test may change of a run. */
 export interface SimHooks {
+  /** Default: operations on raw keys. */
+  readonly workload?: NewWorkload;
   readonly kind?: StoreKind;
   readonly options?: (options: SimOptions) => SimOptions;
 }
@@ -50,13 +54,12 @@ export interface SimHooks {
 export class Vopr {
   private readonly loop = new SimLoop();
   private readonly trace = new SimTrace();
-  private readonly history = new History();
   private readonly leaders = new OneLeader();
   private readonly checkers: readonly Checker[] = [this.leaders, ...newCheckers()];
   private readonly options: SimOptions;
   private readonly cluster: SimCluster;
   private readonly nemesis: Nemesis;
-  private readonly clients: readonly Client[];
+  private readonly workload: Workload;
   private glancedUs = 0;
   private sweptUs = 0;
 
@@ -64,14 +67,11 @@ export class Vopr {
     const options = hooks.options?.(optionsOf(seed)) ?? optionsOf(seed);
     this.options = options;
     const streams = streamsOf(seed);
-    const { loop, trace, history } = this;
+    const { loop, trace } = this;
     const kind = hooks.kind ?? PRODUCTION;
     this.cluster = new SimCluster({ loop, trace, options, streams, kind });
     this.nemesis = new Nemesis(this.cluster, loop, streams.nemesis, options, trace);
-    this.clients = this.cluster.clientHosts.map((host, i) => {
-      const prng = streams.workload;
-      return new Client({ number: i, host, access: this.cluster, history, prng, options });
-    });
+    this.workload = (hooks.workload ?? RAW)(this.cluster, options, streams);
   }
 
   /** Rejects with SimFailure. */
@@ -82,7 +82,7 @@ export class Vopr {
       await this.boot();
       await this.safety();
       await this.liveness();
-      checkLinearizability(this.history.byKey());
+      this.workload.check();
     } catch (error) {
       const checker = error instanceof CheckFailed ? error.checker : "";
       const lines = [...this.trace.lines(), ...this.cluster.describe()];
@@ -90,19 +90,19 @@ export class Vopr {
     } finally {
       removeTraps();
     }
-    this.trace.line(this.loop.nowUs, "sim", `acknowledged ${this.history.acknowledged}`);
+    this.trace.line(this.loop.nowUs, "sim", `acknowledged ${this.workload.counts().acknowledged}`);
     return this.report(Number(process.hrtime.bigint() - started) / 1e9);
   }
 
   /** Runs until `isDone`, looked at every tenth of a second; returns whether it came. */
-  private async runUntil(maxUs: number, isDone: () => boolean): Promise<boolean> {
+  private readonly runUntil: RunUntil = async (maxUs, isDone) => {
     const endUs = this.loop.nowUs + maxUs;
     while (!isDone()) {
       if (this.loop.nowUs >= endUs) return false;
       await this.loop.run(this.loop.nowUs + STEP_US, () => this.afterEvent());
     }
     return true;
-  }
+  };
 
   private async boot(): Promise<void> {
     this.cluster.boot();
@@ -111,7 +111,7 @@ export class Vopr {
   }
 
   private async safety(): Promise<void> {
-    for (const client of this.clients) client.start();
+    this.workload.start();
     this.nemesis.start();
     await this.runUntil(this.options.safetyUs, () => false);
     // Hard times may leave little to judge: they go on until there is enough.
@@ -126,31 +126,13 @@ export class Vopr {
   private async liveness(): Promise<void> {
     this.trace.line(this.loop.nowUs, "sim", "heal");
     this.nemesis.heal();
-    for (const client of this.clients) client.stop();
-    const isIdle = await this.runUntil(this.options.livenessMaxUs, () =>
-      this.clients.every((client) => client.isIdle),
-    );
+    this.workload.stop();
+    const { livenessMaxUs } = this.options;
+    const isIdle = await this.runUntil(livenessMaxUs, () => this.workload.isIdle);
     if (!isIdle) throw new CheckFailed("liveness", "operations do not finish");
-    await this.readEverything();
+    await this.workload.readEverything(this.runUntil);
     await this.rest();
     for (const checker of this.checkers) checker.atRest?.(this.cluster.view());
-  }
-
-  /** Reads every key once more: a write that was lost shows. */
-  private async readEverything(): Promise<void> {
-    const reader = this.clients[0] as Client;
-    const { history, options } = this;
-    for (let index = 0; index < options.keys; index++) {
-      const before = history.acknowledged;
-      const isRead = await this.runUntil(options.livenessMaxUs, () => {
-        // A read without an answer is asked again.
-        if (reader.isIdle && history.acknowledged === before) {
-          reader.once(keyAt(index), { kind: "get" });
-        }
-        return history.acknowledged > before;
-      });
-      if (!isRead) throw new CheckFailed("liveness", `key ${keyAt(index)} cannot be read`);
-    }
   }
 
   private async rest(): Promise<void> {
@@ -180,17 +162,15 @@ export class Vopr {
   }
 
   private report(realSeconds: number): SimReport {
-    const { options, history, loop, cluster } = this;
+    const { options, loop, cluster, workload } = this;
     return {
       seed: options.seed,
       traceHash: this.trace.digest(),
       simulatedSeconds: loop.nowUs / 1e6,
       realSeconds,
       events: loop.fired,
-      clients: this.clients.length,
-      acknowledged: history.acknowledged,
-      acknowledgedHottest: history.acknowledgedOn(keyAt(options.keys >>> 1)),
-      open: history.records.filter((record) => record.outcome === undefined).length,
+      clients: workload.clients,
+      ...workload.counts(),
       ...cluster.counts(),
       leaderChanges: this.leaders.changes,
       regions: cluster.pd.regions.length,
