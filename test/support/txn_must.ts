@@ -17,11 +17,18 @@ import {
   newRollback,
   newWrite,
   parseWrite,
-  TS_MAX,
   WRITE_TYPE,
   type Write,
 } from "../../src/codec/index.js";
-import { type Modify, MvccReader, Statistics } from "../../src/mvcc/index.js";
+import {
+  lockConflict,
+  type Modify,
+  MvccReader,
+  PointGetter,
+  type ReadError,
+  type ReadPoint,
+  Statistics,
+} from "../../src/mvcc/index.js";
 import {
   type AcquirePessimisticLockRequest,
   type CheckTxnStatusRequest,
@@ -60,6 +67,18 @@ type Failure = TxnError["kind"];
 export type Answer<K extends TxnCommandKind> =
   | { readonly type: "done"; readonly result: ResultOf<K> }
   | WaitOutcome;
+
+/** What a read has met. */
+export type Read =
+  | { readonly type: "value"; readonly value: Uint8Array | undefined }
+  | { readonly type: "failed"; readonly error: ReadError };
+
+const SNAPSHOT_READ: Omit<ReadPoint, "ts"> = {
+  isolation: "si",
+  bypassLocks: [],
+  accessLocks: [],
+  isReplicaRead: false,
+};
 
 /** One region's data, its memory locks, and commands run one at a time. */
 export class TxnMust {
@@ -360,8 +379,10 @@ export class TxnMust {
   /** A snapshot at `at` meets a lock, in memory or stored. */
   mustGetErr(key: string, at: Ts): Lock {
     const got = this.get(key, at);
-    if (got.type !== "locked") throw new Error(`${key} at ${at} is not locked`);
-    return got.lock;
+    if (got.type !== "failed" || got.error.kind !== "keyIsLocked") {
+      throw new Error(`${key} at ${at} is not locked`);
+    }
+    return got.error.lock.lock;
   }
 
   /** Returns the record at `commitTs`, which must be of this transaction and type. */
@@ -433,27 +454,21 @@ export class TxnMust {
       .join("\n");
   }
 
-  private get(
-    key: string,
-    at: Ts,
-  ):
-    | { readonly type: "value"; readonly value: Uint8Array | undefined }
-    | { readonly type: "locked"; readonly lock: Lock } {
+  /** Reads a key as KvGet does: max_ts, locks in memory, then what is stored. */
+  get(key: string, at: Ts, point: Partial<ReadPoint> = {}): Read {
     const encoded = encode(key);
-    const readTs = ts(at);
-    this.concurrencyManager.updateMaxTs(readTs);
-    const blocks = (lock: Lock): Lock | undefined =>
-      isBlocked(lock, key, readTs) ? lock : undefined;
-    const memory = this.concurrencyManager.readKeyCheck(encoded, blocks);
-    if (!memory.ok) return { type: "locked", lock: memory.error };
-    return this.read((reader) => {
-      const stored = reader.loadLock(encoded);
-      const lock = stored === undefined ? undefined : blocks(stored);
-      if (lock !== undefined) return { type: "locked", lock };
-      const found = reader.getWrite(encoded, readTs);
-      const value = found === undefined ? undefined : reader.loadData(encoded, found.write);
-      return { type: "value", value };
-    });
+    const full: ReadPoint = { ...SNAPSHOT_READ, ...point, ts: ts(at) };
+    this.concurrencyManager.updateMaxTs(full.ts);
+    const memory = this.concurrencyManager.readKeyCheck(encoded, (lock) =>
+      lockConflict(encoded, lock, full),
+    );
+    if (!memory.ok) return { type: "failed", error: memory.error };
+    const getter = new PointGetter(this.engine.snapshot(), this.statistics, full);
+    const pair = getter.get(encoded);
+    getter.close();
+    if (pair === undefined) return { type: "value", value: undefined };
+    if ("error" in pair) return { type: "failed", error: pair.error };
+    return { type: "value", value: pair.value };
   }
 
   private read<T>(use: (reader: MvccReader) => T): T {
@@ -480,15 +495,6 @@ export class TxnMust {
 
 function done<K extends TxnCommandKind>(result: ResultOf<K>): Result<Answer<K>, TxnError> {
   return { ok: true, value: { type: "done", result } };
-}
-
-/** Whether a lock stops a snapshot read: a point get without lists of known transactions. */
-function isBlocked(lock: Lock, key: string, readTs: bigint): boolean {
-  const { type, startTs, minCommitTs, primary, useAsyncCommit, useOnePc } = lock;
-  if (type !== LOCK_TYPE.put && type !== LOCK_TYPE.delete) return false;
-  if (startTs > readTs || minCommitTs > readTs) return false;
-  const isPrimary = compareBytes(primary, utf8(key)) === 0;
-  return !(readTs === TS_MAX && isPrimary && !useAsyncCommit && !useOnePc);
 }
 
 function list(keys: string | readonly string[]): readonly string[] {
