@@ -21,6 +21,13 @@ export interface WriteCommand {
   readonly data: Uint8Array;
   /** Goes on while the disk is full: deletes make room. */
   readonly frees: boolean;
+  /** Called when the write stands in this leader's log; it may still be lost with the leader. */
+  readonly onProposed?: () => void;
+  /**
+   * Called when the write is committed and sure to take effect, before `done`. Not called where
+   * that cannot be known before it is applied: until the leader has applied an entry of its term.
+   */
+  readonly onCommitted?: () => void;
   readonly done: Done<void>;
 }
 

@@ -57,6 +57,8 @@ export type StoreMsg =
 export interface Proposal {
   readonly index: number;
   readonly term: number;
+  /** Called when its entry is committed, if it is then sure to take effect. */
+  readonly onCommitted?: (() => void) | undefined;
   readonly done: ProposalDone;
 }
 

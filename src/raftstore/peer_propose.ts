@@ -74,7 +74,24 @@ export function proposeWrites(peer: Peer, ctx: PeerContext): void {
   const done: ProposalDone = (result) => {
     for (const command of accepted) command.done(result.ok ? ok(undefined) : result);
   };
-  onProposed(peer, peer.rawNode.propose(encodeWrites(header, parts)), done);
+  const proposed = peer.rawNode.propose(encodeWrites(header, parts));
+  const index = onProposed(peer, proposed, done, committedHook(peer, accepted));
+  if (index !== undefined) for (const command of accepted) command.onProposed?.();
+}
+
+/**
+ * Returns what to call when the entry of these writes is committed. A leader that has applied an
+ * entry of its term knows of every change of epoch before it: its entries will not be refused.
+ */
+function committedHook(
+  { rawNode, storage }: Peer,
+  accepted: readonly WriteCommand[],
+): (() => void) | undefined {
+  if (storage.appliedTerm !== rawNode.term) return undefined;
+  if (!accepted.some((command) => command.onCommitted !== undefined)) return undefined;
+  return () => {
+    for (const command of accepted) command.onCommitted?.();
+  };
 }
 
 function checkWrite(peer: Peer, ctx: PeerContext, command: WriteCommand): RegionError | undefined {
@@ -107,10 +124,15 @@ function hold<T>(peer: Peer, kind: EpochCommand, header: RequestHeader, done: Do
 }
 
 /** Notes where a proposal stands, or answers why it was not taken. */
-function onProposed(peer: Peer, proposed: Proposed, done: ProposalDone): number | undefined {
+function onProposed(
+  peer: Peer,
+  proposed: Proposed,
+  done: ProposalDone,
+  onCommitted?: () => void,
+): number | undefined {
   if (proposed.ok && proposed.value !== null) {
     const { index, term } = proposed.value;
-    peer.proposals.push({ index, term, done });
+    peer.proposals.push({ index, term, onCommitted, done });
     return index;
   }
   const error = proposed.ok ? notLeader(peer) : stepError(peer, proposed.error);

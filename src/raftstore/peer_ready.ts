@@ -5,6 +5,7 @@
  */
 import { assert } from "../base/index.js";
 import { type Entry, type Ready, Role } from "../raft/index.js";
+import type { Proposal } from "./messages.js";
 import type { Peer } from "./peer.js";
 import type { PeerContext } from "./peer_context.js";
 import { dropReads, PROPOSAL_CONTEXT } from "./peer_propose.js";
@@ -81,14 +82,24 @@ function applyCommitted(peer: Peer, ctx: PeerContext, entries: readonly Entry[])
     if (((context[0] ?? 0) & PROPOSAL_CONTEXT.Split) !== 0) peer.splitIndex = index;
   }
   ctx.metrics.ready.commit++;
+  const proposals = peer.proposals.takeUpTo(last.term, last.index);
+  tellCommitted(proposals, entries);
   const task = {
     regionId: peer.regionId,
     entries,
-    proposals: peer.proposals.takeUpTo(last.term, last.index),
+    proposals,
     commitIndex: last.index,
     commitTerm: last.term,
   };
   ctx.store.toApply(peer.regionId, { kind: "apply", task });
+}
+
+/** Tells the proposals whose entries these are; others lost their place in the log. */
+function tellCommitted(proposals: readonly Proposal[], entries: readonly Entry[]): void {
+  const first = (entries[0] as Entry).index;
+  for (const { index, term, onCommitted } of proposals) {
+    if (onCommitted !== undefined && entries[index - first]?.term === term) onCommitted();
+  }
 }
 
 /** Counts the rounds that left and came back; a lease is not renewed while it may not be used. */

@@ -68,6 +68,8 @@ export type RegionError = { readonly message: string } & (
       readonly peerId: bigint;
       readonly safeTs: bigint;
     }
+  /** The leader's max_ts does not cover its predecessors' reads yet: clients retry. */
+  | { readonly kind: "maxTimestampNotSynced"; readonly regionId: bigint }
   | { readonly kind: "diskFull"; readonly storeIds: readonly bigint[]; readonly reason: string }
   /** Only the message is set: "TiKV is Closing". */
   | { readonly kind: "other" }

@@ -77,6 +77,8 @@ export function regionErrorToProto(error: RegionError): errorpb.IError {
       const peerId = fromBigInt(error.peerId);
       return { message, dataIsNotReady: { regionId, peerId, safeTs: fromBigInt(error.safeTs) } };
     }
+    case "maxTimestampNotSynced":
+      return { message, maxTimestampNotSynced: {} };
     case "diskFull":
       return {
         message,

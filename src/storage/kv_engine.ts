@@ -3,7 +3,7 @@
  * data. Not here: how reads are confirmed and writes replicated (raft_kv.ts).
  */
 import { dataEndKey, dataKey } from "../codec/index.js";
-import type { CfName, Entries, Iter, Snapshot, WriteBatch } from "../engine/index.js";
+import type { CfName, Entries, Iter, IterOptions, Snapshot, WriteBatch } from "../engine/index.js";
 import {
   checkKeysInRegion,
   keyNotInRegion,
@@ -26,6 +26,13 @@ export interface ReadHeader extends RequestHeader {
 /** A consistent view of one region, bounded by it. Close it. */
 export interface RegionSnapshot extends RawReader {
   readonly peer: ReadDelegate;
+  /** An engine cursor over `[lower, upper)` within the region; its keys carry the data prefix. */
+  iterate(
+    cf: CfName,
+    lower: Uint8Array,
+    upper: Uint8Array,
+    options: Pick<IterOptions, "keysOnly" | "fillCache">,
+  ): Iter;
   close(): void;
 }
 
@@ -33,6 +40,12 @@ export interface RegionSnapshot extends RawReader {
 export interface WriteKind {
   /** Deletes go on while the disk is full: they are what makes room. */
   readonly frees: boolean;
+  /** Its bytes were admitted before; the write quota is left alone. */
+  readonly admitted?: boolean;
+  /** Called once the write stands in the leader's log; it may still be lost. */
+  readonly onProposed?: () => void;
+  /** Called once the write is committed and sure to take effect, not later than the answer. */
+  readonly onCommitted?: () => void;
 }
 
 /** The storage of regions. Keys are region keys. */
@@ -109,8 +122,16 @@ export class BoundedSnapshot implements RegionSnapshot {
   }
 
   cursor(cf: CfName, lower: Uint8Array, upper: Uint8Array, keysOnly: boolean): RawCursor {
-    const bounds = clip(lower, upper, this.region);
-    return new DataCursor(this.inner.iterate(cf, { ...bounds, keysOnly, fillCache: false }));
+    return new DataCursor(this.iterate(cf, lower, upper, { keysOnly, fillCache: false }));
+  }
+
+  iterate(
+    cf: CfName,
+    lower: Uint8Array,
+    upper: Uint8Array,
+    options: Pick<IterOptions, "keysOnly" | "fillCache">,
+  ): Iter {
+    return this.inner.iterate(cf, { ...clip(lower, upper, this.region), ...options });
   }
 
   close(): void {

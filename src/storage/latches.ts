@@ -3,12 +3,15 @@ import { Latches, type LatchRequest, latchRequest } from "../txn/index.js";
 
 interface Waiter {
   readonly request: LatchRequest;
-  readonly resume: () => void;
+  readonly run: (release: () => void) => void;
 }
 
 export class LatchQueue {
   private readonly latches = new Latches();
   private readonly waiters = new Map<number, Waiter>();
+  /** Commands that hold their latches and have not begun. */
+  private readonly ready: (() => void)[] = [];
+  private isDraining = false;
   private nextCommand = 1;
 
   /** Latches held by commands; 0 when nothing runs. */
@@ -16,24 +19,54 @@ export class LatchQueue {
     return this.latches.held;
   }
 
+  /** Commands that wait for a latch. */
+  get waiting(): number {
+    return this.waiters.size;
+  }
+
   /**
-   * Runs `command` while it holds the latches of `keys`, in FIFO order per key. The latches are
-   * given back when its promise settles. How many wait is bounded by the write quota.
+   * Calls `run` when the latches of `keys` are held, FIFO per key: in this call if all are free.
+   * `run` sees to it that `release` is called once. How many wait is bounded by the callers' quotas.
    */
-  async with<T>(keys: readonly Uint8Array[], command: () => Promise<T>): Promise<T> {
-    const id = this.nextCommand++;
-    const request = latchRequest(keys);
-    while (!this.latches.acquire(request, id)) {
-      await new Promise<void>((resume) => this.waiters.set(id, { request, resume }));
+  take(keys: readonly Uint8Array[], run: (release: () => void) => void): void {
+    this.advance(this.nextCommand++, { request: latchRequest(keys), run });
+  }
+
+  /** As `take`, for a command whose end is its promise. */
+  with<T>(keys: readonly Uint8Array[], command: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.take(keys, (release) => {
+        command().finally(release).then(resolve, reject);
+      });
+    });
+  }
+
+  private advance(id: number, waiter: Waiter): void {
+    const { request, run } = waiter;
+    if (!this.latches.acquire(request, id)) {
+      this.waiters.set(id, waiter);
+      return;
     }
+    this.ready.push(() => run(() => this.release(id, request)));
+    this.drain();
+  }
+
+  private release(id: number, request: LatchRequest): void {
+    for (const woken of this.latches.release(request, id)) {
+      const next = this.waiters.get(woken) as Waiter;
+      this.waiters.delete(woken);
+      this.advance(woken, next);
+    }
+  }
+
+  /** Begins commands one after the other: one that ends at once wakes the next from in here. */
+  private drain(): void {
+    if (this.isDraining) return;
+    this.isDraining = true;
     try {
-      return await command();
+      for (let next = this.ready.shift(); next !== undefined; next = this.ready.shift()) next();
     } finally {
-      for (const woken of this.latches.release(request, id)) {
-        const waiter = this.waiters.get(woken);
-        this.waiters.delete(woken);
-        waiter?.resume();
-      }
+      this.isDraining = false;
     }
   }
 }

@@ -1,15 +1,17 @@
 /** Metrics of storage under TiKV's names. Counters are plain numbers, copied at scrape time. */
 import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
-import type { RawCommand } from "../raw/index.js";
+
+/** TiKV's name of a command, raw or transactional: "raw_get", "prewrite". */
+export type CommandTag = string;
 
 /** Commands that the batch path merges; which ones they were, the gRPC layer counts. */
 export type BatchCommand = "raw_batch_get_command" | "raw_batch_write";
 
 /** Counters that storage's code increments. */
 export class StorageMetrics {
-  readonly commands = new Map<RawCommand | BatchCommand, number>();
-  readonly tooBusy = new Map<RawCommand | "batch", number>();
-  readonly keysRead = new Map<RawCommand | BatchCommand, number>();
+  readonly commands = new Map<CommandTag, number>();
+  readonly tooBusy = new Map<CommandTag, number>();
+  readonly keysRead = new Map<CommandTag, number>();
   readonly ttlActions = new Map<TtlAction, number>();
   /** Reads under the lease, and stale ones, that needed no confirmation. */
   localReads = 0;
@@ -32,7 +34,7 @@ export class StorageMetrics {
     });
   }
 
-  onCommand(type: RawCommand): void {
+  onCommand(type: CommandTag): void {
     this.commands.set(type, (this.commands.get(type) ?? 0) + 1);
   }
 
@@ -48,11 +50,11 @@ export class StorageMetrics {
     this.readIndexes.set(reason, (this.readIndexes.get(reason) ?? 0) + 1);
   }
 
-  onTooBusy(type: RawCommand | "batch"): void {
+  onTooBusy(type: CommandTag): void {
     this.tooBusy.set(type, (this.tooBusy.get(type) ?? 0) + 1);
   }
 
-  onKeysRead(type: RawCommand, keys: number): void {
+  onKeysRead(type: CommandTag, keys: number): void {
     this.keysRead.set(type, (this.keysRead.get(type) ?? 0) + keys);
   }
 
@@ -60,11 +62,11 @@ export class StorageMetrics {
     this.ttlActions.set(type, (this.ttlActions.get(type) ?? 0) + count);
   }
 
-  observeDuration(type: RawCommand, ms: number): void {
+  observeDuration(type: CommandTag, ms: number): void {
     this.duration.observe(ms / 1000, { type });
   }
 
-  observeLatchWait(type: RawCommand, ms: number): void {
+  observeLatchWait(type: CommandTag, ms: number): void {
     this.latchWait.observe(ms / 1000, { type });
   }
 }

@@ -1,6 +1,7 @@
 /** Options of storage: TiKV's [storage], [raftstore] and [readpool] keys that raw commands need. */
 import { LIMITS } from "../base/index.js";
 import { API_VERSION, type ApiVersion } from "../codec/index.js";
+import { TXN_DEFAULTS, type TxnOptions } from "./txn_options.js";
 
 export interface StorageOptions {
   /** storage.api-version with storage.enable-ttl; see `apiVersionOf`. */
@@ -27,6 +28,7 @@ export interface StorageOptions {
   readonly scanResponseMaxBytes: number;
   /** How long long reads may hold the event loop in one turn, ms. */
   readonly readSliceMs: number;
+  readonly txn: TxnOptions;
 }
 
 const MIB = 1024 * 1024;
@@ -47,6 +49,7 @@ export const STORAGE_DEFAULTS: StorageOptions = {
   readPoolMemoryMaxBytes: 512 * MIB,
   scanResponseMaxBytes: 256 * MIB,
   readSliceMs: 2,
+  txn: TXN_DEFAULTS,
 };
 
 /** Returns the mode of storage.api-version (1 or 2) and storage.enable-ttl. */

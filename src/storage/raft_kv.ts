@@ -137,15 +137,15 @@ export class RaftKv implements KvEngine {
     peer: ReadDelegate,
     header: RequestHeader,
     batch: WriteBatch,
-    { frees }: WriteKind,
+    kind: WriteKind,
   ): Promise<Reply<void>> {
     const { sizeBytes, count } = batch;
     if (sizeBytes > this.options.raftEntryMaxSizeBytes) {
       return Promise.resolve(entryTooLargeFailure(peer.region.id, sizeBytes));
     }
-    const refused = this.admit(sizeBytes, frees);
+    const refused = this.admit(sizeBytes, kind);
     if (refused !== undefined) return Promise.resolve(refused);
-    const write = { header, data: batch.bytes(), count, frees };
+    const write = { ...kind, header, data: batch.bytes(), count };
     return new Promise((resolve) => {
       this.gates.pass(peer.regionId, () => this.submit(peer, write, resolve));
     });
@@ -163,7 +163,7 @@ export class RaftKv implements KvEngine {
     if (representation.length > this.options.raftEntryMaxSizeBytes) {
       return Promise.resolve(entryTooLargeFailure(header.regionId, representation.length));
     }
-    const refused = this.admit(representation.length, false);
+    const refused = this.admit(representation.length, { frees: false });
     if (refused !== undefined) return Promise.resolve(refused);
     const data = representation.slice();
     const write = { header, data, count: representationCount(data), frees: false };
@@ -241,7 +241,7 @@ export class RaftKv implements KvEngine {
     batch: WriteBatch,
   ): Promise<Reply<void>> {
     const { sizeBytes, count } = batch;
-    const refused = this.admit(sizeBytes, true);
+    const refused = this.admit(sizeBytes, { frees: true });
     if (refused !== undefined) return Promise.resolve(refused);
     const write = {
       header: { ...header, term: peer.term },
@@ -252,16 +252,17 @@ export class RaftKv implements KvEngine {
     return new Promise((resolve) => this.submit(peer, write, resolve));
   }
 
-  private admit(sizeBytes: number, frees: boolean): Failure | undefined {
+  private admit(sizeBytes: number, { frees, admitted }: WriteKind): Failure | undefined {
     if (this.closed) return closingFailure();
     const { disk, quota, router } = this.deps;
     if (disk.refuses(frees)) return diskFullFailure(router.storeId);
+    if (admitted === true) return undefined;
     return quota.tryAcquire(sizeBytes) ? undefined : busyFailure();
   }
 
   private submit(
     peer: ReadDelegate,
-    { header, data, count, frees }: Admitted,
+    { header, data, count, frees, admitted, onProposed, onCommitted }: Admitted,
     resolve: (reply: Reply<void>) => void,
   ): void {
     const { regionId } = peer;
@@ -270,7 +271,7 @@ export class RaftKv implements KvEngine {
     this.gates.begin(regionId);
     const finish = (reply: Reply<void>): void => {
       this.inFlight--;
-      quota.release(data.length);
+      if (admitted !== true) quota.release(data.length);
       resolve(reply);
       this.gates.end(regionId);
     };
@@ -280,6 +281,8 @@ export class RaftKv implements KvEngine {
         header,
         data,
         frees,
+        ...(onProposed && { onProposed }),
+        ...(onCommitted && { onCommitted }),
         done: (result) => finish(result.ok ? DONE : this.refusal(result.error, header)),
       },
     });

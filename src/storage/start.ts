@@ -30,6 +30,7 @@ import {
 } from "../raftstore/index.js";
 import type { StorageOptions } from "./options.js";
 import { RaftStorage } from "./storage.js";
+import type { OpenDeadlockTransport } from "./txn_deadlock.js";
 import type { Storage } from "./types.js";
 
 export interface StartOptions {
@@ -51,6 +52,8 @@ export interface StartDeps {
   readonly snapFiles: SnapFiles;
   /** Makes the way to other stores. */
   readonly transport: StoreDeps["transport"];
+  /** Makes the way to the store that leads deadlock detection. */
+  readonly deadlockTransport?: OpenDeadlockTransport;
   /** Default: rounds between turns of the event loop. */
   readonly runner?: StoreDeps["runner"];
   /** Aborted while PD is absent, it ends the start: the promise rejects with its reason. */
@@ -92,16 +95,18 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
       statFs: deps.statFs ?? realStatFs,
     },
   );
-  const { engine, pd, clock, logger, metrics, kernels } = deps;
+  const { engine, pd, clock, timers, logger, metrics, kernels, deadlockTransport } = deps;
   const storage = new RaftStorage(options.storage, {
     engine,
     router: store,
     disk: store.disk,
     pd,
     clock,
+    timers,
     logger,
     metrics,
     kernels,
+    ...(deadlockTransport && { deadlockTransport }),
   });
   // Peers that are alone in their region lead it before requests come.
   await new Promise<void>((resolve) => store.start(resolve));

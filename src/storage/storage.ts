@@ -2,7 +2,7 @@
  * The facade that every RPC uses: raw commands with their checks, the batch path, and what acts on
  * the whole store. Not here: gRPC (server/), regions (raftstore/), formats (raw/).
  */
-import { assert, type Clock, type MetricsRegistry, ok } from "../base/index.js";
+import { assert, type Clock, type MetricsRegistry, ok, type Timers } from "../base/index.js";
 import { dataKey, keyFromRaw } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName, Engine } from "../engine/index.js";
 import { CF_PREFIX, representationCount } from "../engine/index.js";
@@ -24,10 +24,12 @@ import { ReadPool } from "./read_pool.js";
 import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
 import type { LeaderInfo } from "./resolved_ts/advance.js";
-import { takeLeaders } from "./resolved_ts/leaders.js";
+import { safeTsOfRange, takeLeaders } from "./resolved_ts/leaders.js";
 import { ReadProgress } from "./resolved_ts/progress.js";
 import { storeDebug } from "./store_debug.js";
 import { TtlChecker } from "./ttl_checker.js";
+import type { OpenDeadlockTransport } from "./txn_deadlock.js";
+import { RaftTxnStorage } from "./txn_storage.js";
 import type {
   ApiVersion,
   BatchPath,
@@ -46,9 +48,12 @@ export interface StorageDeps {
   readonly disk: { refuses(frees: boolean): boolean };
   readonly pd: PdPort;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly metrics: MetricsRegistry;
   readonly logger: ConstructorParameters<typeof TtlChecker>[1]["logger"];
   readonly kernels: Kernels;
+  /** The way to the store that leads deadlock detection; absent: nobody else is asked. */
+  readonly deadlockTransport?: OpenDeadlockTransport;
 }
 
 const SYNC = { sync: true } as const;
@@ -80,6 +85,7 @@ function rawStorage(reads: RawReads, writes: RawWrites): RawStorage {
 /** The storage of one store. */
 export class RaftStorage implements Storage, BatchPath {
   readonly raw: RawStorage;
+  readonly txn: RaftTxnStorage;
   readonly regions: RegionAdmin;
   readonly debug: StoreDebug;
   readonly apiVersion: ApiVersion;
@@ -123,6 +129,16 @@ export class RaftStorage implements Storage, BatchPath {
     const raw: RawDeps = { format, options, kv: this.kv, clock, metrics };
     const reads = new RawReads(raw, this.pool, checksumWith(deps.kernels));
     this.raw = rawStorage(reads, new RawWrites(raw, latches, new CausalTs(pd)));
+    this.txn = new RaftTxnStorage(options, {
+      ...deps,
+      kv: this.kv,
+      pool: this.pool,
+      quota,
+      metrics,
+      registry: deps.metrics,
+      safeTs: this.progress,
+      safeTsOfRange: (start, end) => safeTsOfRange(start, end, this.progress, router),
+    });
     this.regions = regionAdmin(router, format);
     this.debug = storeDebug(engine, router);
     this.ttlChecker = new TtlChecker(options.ttlCheckPollIntervalMs, {
@@ -209,17 +225,19 @@ export class RaftStorage implements Storage, BatchPath {
   start(): void {
     assert(!this.closed, "a stopped storage does not start again");
     this.ttlChecker.start();
+    this.txn.start();
   }
 
   /** Refuses new requests ("TiKV is Closing"); those under way go on. */
   close(): void {
     this.closed = true;
     this.kv.close();
+    this.txn.close();
   }
 
   /** Requests that raftstore has not answered. */
   get running(): number {
-    return this.kv.running;
+    return this.kv.running + this.txn.running;
   }
 
   /** Resolves when nothing is under way; what raftstore will not answer must have been refused. */
@@ -227,6 +245,6 @@ export class RaftStorage implements Storage, BatchPath {
     this.close();
     await this.ttlChecker.stop();
     await this.pool.stop();
-    while (this.kv.running > 0) await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.running > 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }

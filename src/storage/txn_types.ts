@@ -6,6 +6,8 @@
 import type { Result } from "../base/index.js";
 import type { Statistics } from "../mvcc/index.js";
 import type {
+  DeadlockFound,
+  DeadlockRequest,
   LockInfo,
   MvccInfo,
   RequestOf,
@@ -135,4 +137,6 @@ export interface TxnStorage {
   safeTs(startKey: Uint8Array, endKey: Uint8Array): bigint;
   /** Everybody who waits for a lock of this store, for diagnosis. */
   lockWaits(): readonly LockWait[];
+  /** Serves a request of another store's deadlock detector, if this store leads detection. */
+  detect(request: DeadlockRequest): Result<DeadlockFound | undefined, "notLeader">;
 }

@@ -121,6 +121,7 @@ export class SimStoreProcess implements StoreProcess {
       disk: store.disk,
       pd,
       clock: host,
+      timers: host,
       metrics: NULL_METRICS,
       logger,
       kernels: sharedKernels(),

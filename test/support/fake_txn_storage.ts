@@ -55,6 +55,10 @@ export class FakeTxnStorage implements TxnStorage {
     return this.#later(kind)(context, fields, details) as never;
   };
 
+  detect(): { readonly ok: false; readonly error: "notLeader" } {
+    return err("notLeader");
+  }
+
   safeTs(startKey: Uint8Array, endKey: Uint8Array): bigint {
     return BigInt(startKey.length + endKey.length);
   }

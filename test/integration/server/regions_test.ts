@@ -16,6 +16,7 @@ import { RaftStorage } from "../../../src/storage/storage.js";
 import { FakeClock } from "../../support/fake_clock.js";
 import { FakePd } from "../../support/fake_pd.js";
 import { type FakePeer, FakeRegions } from "../../support/fake_regions.js";
+import { FakeTimers } from "../../support/fake_timers.js";
 import { memoryEngine } from "../../support/store_fixture.js";
 import { BatchClient, unary } from "../../support/tikv_server.js";
 import { within } from "../../support/within.js";
@@ -41,7 +42,8 @@ async function withServer(
   const right = regions.add(3n, utf8("m"), EMPTY_BYTES);
   const clock = new FakeClock();
   const kernels = loadKernels({ poison: true, memoryBytes: 24 << 20 });
-  const common = { clock, logger: NULL_LOGGER, metrics: NULL_METRICS, kernels };
+  const timers = new FakeTimers();
+  const common = { clock, timers, logger: NULL_LOGGER, metrics: NULL_METRICS, kernels };
   const storage = new RaftStorage(
     { ...STORAGE_DEFAULTS, ...options },
     { ...common, engine, router: regions, disk: { refuses: () => false }, pd: new FakePd() },

@@ -21,6 +21,7 @@ import { RaftStorage } from "../../../src/storage/storage.js";
 import { FakeClock } from "../../support/fake_clock.js";
 import { FakePd } from "../../support/fake_pd.js";
 import { type FakePeer, FakeRegions } from "../../support/fake_regions.js";
+import { FakeTimers } from "../../support/fake_timers.js";
 import { memoryEngine } from "../../support/store_fixture.js";
 
 const KERNELS = loadKernels({ memoryBytes: 1024 * 1024 });
@@ -58,6 +59,7 @@ async function withRegions(
       disk: { refuses: () => false },
       pd: new FakePd(),
       clock,
+      timers: new FakeTimers(),
       logger: NULL_LOGGER,
       metrics: NULL_METRICS,
       kernels: KERNELS,

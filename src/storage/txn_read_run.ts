@@ -1,0 +1,50 @@
+/** One read of a transaction from its start to its answer: times, counters, the slow log. */
+import type { ReadDelegate } from "../raftstore/index.js";
+import type { TxnDeps } from "./txn_deps.js";
+import { isBusy } from "./txn_errors.js";
+import { logIfSlow } from "./txn_slow_log.js";
+import type { ExecDetails, TxnContext, TxnReply } from "./txn_types.js";
+
+export class ReadRun {
+  private readonly startedMs: number;
+  private snapshotMs: number | undefined;
+  private peer: ReadDelegate | undefined;
+
+  constructor(
+    private readonly deps: TxnDeps,
+    /** TiKV's name of the command: "get", "batch_get", "scan", "scan_lock". */
+    readonly tag: string,
+    readonly ctx: TxnContext,
+    /** Keys that the request names; a range's start. */
+    readonly keys: readonly Uint8Array[],
+    readonly details: ExecDetails,
+  ) {
+    this.startedMs = deps.clock.monotonicMs();
+    deps.metrics.onCommand(tag);
+  }
+
+  /** The read has its snapshot; what took until now was waiting. */
+  onSnapshot(peer: ReadDelegate): void {
+    this.snapshotMs = this.deps.clock.monotonicMs();
+    this.details.waitMs += this.snapshotMs - this.startedMs;
+    this.peer = peer;
+  }
+
+  /** The read is over; returns its answer. */
+  end<T>(reply: TxnReply<T>): TxnReply<T> {
+    const { clock, metrics, txnMetrics } = this.deps;
+    const { details, tag } = this;
+    const nowMs = clock.monotonicMs();
+    if (this.snapshotMs !== undefined) details.processMs += nowMs - this.snapshotMs;
+    const { statistics } = details;
+    const { processedKeys } = statistics.write;
+    this.peer?.onRead(processedKeys, statistics.processedSize);
+    metrics.onKeysRead(tag, processedKeys);
+    txnMetrics.onScanned(tag, statistics);
+    metrics.observeDuration(tag, nowMs - this.startedMs);
+    if (!reply.ok && isBusy(reply.error)) metrics.onTooBusy(tag);
+    const { ctx, keys } = this;
+    logIfSlow(this.deps, { ctx, command: { tag }, keys, details }, nowMs - this.startedMs);
+    return reply;
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * Reads of ranges, in slices (read_pool.ts): KvScan, ScanLock, MvccGetByStartTs. What comes before
+ * the data is in txn_read_gate.ts; the order of its steps holds when the read leaves the queue.
+ * Source: tikv src/storage/mod.rs scan, scan_lock.
+ */
+import { compareBytes, EMPTY_BYTES, ok } from "../base/index.js";
+import { keyToRaw } from "../codec/index.js";
+import { MvccReader, type ReadPoint, Scanner, Statistics } from "../mvcc/index.js";
+import { keyNotInRegion, type ReadDelegate } from "../raftstore/index.js";
+import type { LockInfo, MvccInfo } from "../txn/index.js";
+import { type Failure, regionFailure } from "./errors.js";
+import type { RegionSnapshot } from "./kv_engine.js";
+import type { ReadPool, SlicedRead } from "./read_pool.js";
+import { deadlineOf } from "./txn_deps.js";
+import { deadlineFailure } from "./txn_errors.js";
+import { failed } from "./txn_read.js";
+import {
+  type ReadGate,
+  type ReadGateDeps,
+  readPointOf,
+  refuseRead,
+  unwrapOne,
+} from "./txn_read_gate.js";
+import { ReadRun } from "./txn_read_run.js";
+import { TxnSnapshot } from "./txn_snapshot.js";
+import type {
+  ExecDetails,
+  ScanLockRequest,
+  TxnContext,
+  TxnPair,
+  TxnReply,
+  TxnScanRequest,
+} from "./txn_types.js";
+import type { ReadReply, Reply } from "./types.js";
+
+/** A read that was opened, or what it answers without data. */
+type Opened<T> = Reply<SlicedRead<TxnReply<T>>>;
+
+/** A sliced read whose answer is known already. */
+function settled<T>(reply: TxnReply<T>): Opened<T> {
+  return ok({ bytes: 0, step: () => true, result: () => reply, close: () => undefined });
+}
+
+/** A key that no key is below: with itself it makes an empty range. */
+const EMPTY_RANGE = Uint8Array.of(0);
+
+export class TxnScans {
+  constructor(
+    private readonly deps: ReadGateDeps,
+    private readonly gate: ReadGate,
+    private readonly pool: ReadPool,
+  ) {}
+
+  scan(
+    ctx: TxnContext,
+    request: TxnScanRequest,
+    details: ExecDetails,
+  ): Promise<TxnReply<readonly TxnPair[]>> {
+    const { startKey, endKey, reverse, version } = request;
+    const run = new ReadRun(this.deps, "scan", ctx, [startKey], details);
+    const [lower, upper] = reverse ? [endKey, startKey] : [startKey, endKey];
+    // To a backward scan an empty start is below all keys, as in TiKV.
+    const range =
+      reverse && startKey.length === 0
+        ? { lower: EMPTY_RANGE, upper: EMPTY_RANGE }
+        : { lower, upper };
+    const place = { start: range.lower, end: range.upper };
+    return this.pooled<readonly TxnPair[]>(run, version, startKey, (point) => {
+      const blocked = this.gate.blocked(ctx, point, place);
+      if (blocked !== undefined) return blocked;
+      return (snapshot) =>
+        new ScanRead(run, snapshot, point, { ...request, ...range }, this.deadline(ctx));
+    });
+  }
+
+  /** On the leader alone; a lock in memory that may be meant ends the request. */
+  scanLock(
+    ctx: TxnContext,
+    request: ScanLockRequest,
+    details: ExecDetails,
+  ): Promise<TxnReply<readonly LockInfo[]>> {
+    const { startKey, endKey, maxVersion } = request;
+    const leader = { ...ctx, replicaRead: false, staleRead: false };
+    const run = new ReadRun(this.deps, "scan_lock", leader, [startKey], details);
+    return this.pooled<readonly LockInfo[]>(run, maxVersion, startKey, () => {
+      const held = this.memoryLock(startKey, endKey, maxVersion);
+      if (held !== undefined) return failed({ kind: "keyIsLocked", lock: held });
+      return (snapshot) => new LockScanRead(run, snapshot, request, this.deadline(ctx));
+    });
+  }
+
+  /** Looks through the whole region. */
+  mvccByStartTs(
+    ctx: TxnContext,
+    startTs: bigint,
+  ): Promise<TxnReply<{ readonly key: Uint8Array; readonly info: MvccInfo } | undefined>> {
+    const details = emptyDetails();
+    const current = { ...ctx, staleRead: false };
+    const run = new ReadRun(this.deps, "start_ts_mvcc", current, [], details);
+    type Found = { readonly key: Uint8Array; readonly info: MvccInfo } | undefined;
+    return this.pooled<Found>(run, 0n, undefined, () => (snapshot) => {
+      return new StartTsRead(run, snapshot, startTs, this.deadline(ctx));
+    });
+  }
+
+  /** Runs a read in the pool; `begin` is called when it leaves the queue. */
+  private async pooled<T>(
+    run: ReadRun,
+    ts: bigint,
+    start: Uint8Array | undefined,
+    begin: (
+      point: ReadPoint,
+    ) => TxnReply<T> | ((snapshot: RegionSnapshot) => SlicedRead<TxnReply<T>>),
+  ): Promise<TxnReply<T>> {
+    const { ctx, keys, tag } = run;
+    const refused = refuseRead(this.deps, tag, ctx, keys);
+    if (refused !== undefined) return refused;
+    const raised = await this.gate.raised<undefined>(ctx, ts, () => ok(undefined));
+    if (!raised.ok) return run.end(raised);
+    const reply = await this.pool.run<TxnReply<T>>((): ReadReply<SlicedRead<TxnReply<T>>> => {
+      const begun = begin(readPointOf(ctx, ts));
+      if (typeof begun !== "function") return settled(begun);
+      return this.gate.open(
+        ctx,
+        ts,
+        (peer) => (start === undefined ? undefined : startFailure(start, peer)),
+        (snapshot) => {
+          run.onSnapshot(snapshot.peer);
+          return ok(begun(snapshot));
+        },
+      );
+    });
+    return run.end(unwrapOne(reply));
+  }
+
+  private memoryLock(start: Uint8Array, end: Uint8Array, maxTs: bigint): LockInfo | undefined {
+    const found = this.deps.concurrencyManager.readRangeCheck<LockInfo>(start, end, (key, lock) =>
+      lock.startTs <= maxTs ? { key: keyToRaw(key), lock } : undefined,
+    );
+    return found.ok ? undefined : found.error;
+  }
+
+  /** Returns a function that tells whether the request is too late. */
+  private deadline(ctx: TxnContext): () => boolean {
+    const { clock } = this.deps;
+    const deadlineMs = deadlineOf(ctx, clock.monotonicMs());
+    return () => clock.monotonicMs() >= deadlineMs;
+  }
+}
+
+function emptyDetails(): ExecDetails {
+  const statistics = new Statistics();
+  return { statistics, waitMs: 0, processMs: 0, latchWaitMs: 0, writeMs: 0, lockWaitMs: 0 };
+}
+
+/** Checks that a scan can start in the region: its first key is inside or is the region's end. */
+function startFailure(start: Uint8Array, { region }: ReadDelegate): Failure | undefined {
+  const inside =
+    compareBytes(start, region.startKey) >= 0 &&
+    (region.endKey.length === 0 || compareBytes(start, region.endKey) <= 0);
+  return inside ? undefined : regionFailure(keyNotInRegion(start, region));
+}
+
+/** KvScan. */
+class ScanRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
+  private readonly scanner: Scanner;
+  private isLate = false;
+
+  constructor(
+    run: ReadRun,
+    private readonly snapshot: RegionSnapshot,
+    point: ReadPoint,
+    options: TxnScanRequest & { readonly lower: Uint8Array; readonly upper: Uint8Array },
+    private readonly late: () => boolean,
+  ) {
+    const view = new TxnSnapshot(snapshot, run.ctx.fillCache);
+    this.scanner = new Scanner(view, run.details.statistics, point, options);
+  }
+
+  get bytes(): number {
+    return this.scanner.statistics.processedSize;
+  }
+
+  step(maxItems: number): boolean {
+    this.isLate = this.late();
+    if (this.isLate) return true;
+    this.scanner.step(maxItems);
+    return this.scanner.done;
+  }
+
+  result(): TxnReply<readonly TxnPair[]> {
+    if (this.isLate) return deadlineFailure();
+    const { error, pairs } = this.scanner;
+    return error === undefined ? ok(pairs) : failed(error);
+  }
+
+  close(): void {
+    this.scanner.close();
+    this.snapshot.close();
+  }
+}
+
+/** ScanLock: locks that are stored, and pessimistic ones in memory. */
+class LockScanRead implements SlicedRead<TxnReply<readonly LockInfo[]>> {
+  bytes = 0;
+  private readonly reader: MvccReader;
+  private readonly locks: LockInfo[] = [];
+  private from: Uint8Array;
+  private isLate = false;
+
+  constructor(
+    run: ReadRun,
+    private readonly snapshot: RegionSnapshot,
+    private readonly request: ScanLockRequest,
+    private readonly late: () => boolean,
+  ) {
+    this.reader = new MvccReader(new TxnSnapshot(snapshot, false), run.details.statistics);
+    this.from = request.startKey;
+  }
+
+  step(maxItems: number): boolean {
+    const { endKey, limit, maxVersion } = this.request;
+    this.isLate = this.late();
+    if (this.isLate) return true;
+    const wanted = limit === 0 ? 0 : limit - this.locks.length;
+    const scanned = this.reader.scanLocks(
+      this.from,
+      endKey,
+      (_key, lock) => lock.startTs <= maxVersion,
+      wanted,
+      maxItems,
+    );
+    for (const { key, lock } of scanned.locks) {
+      this.bytes += key.length + lock.primary.length + (lock.shortValue?.length ?? 0);
+      this.locks.push({ key: keyToRaw(key), lock });
+    }
+    this.from = scanned.nextKey;
+    return !scanned.hasRemaining || (limit > 0 && this.locks.length >= limit);
+  }
+
+  result(): TxnReply<readonly LockInfo[]> {
+    return this.isLate ? deadlineFailure() : ok(this.locks);
+  }
+
+  close(): void {
+    this.reader.close();
+    this.snapshot.close();
+  }
+}
+
+/** MvccGetByStartTs. */
+class StartTsRead
+  implements SlicedRead<TxnReply<{ readonly key: Uint8Array; readonly info: MvccInfo } | undefined>>
+{
+  readonly bytes = 0;
+  private readonly reader: MvccReader;
+  private from: Uint8Array = EMPTY_BYTES;
+  private key: Uint8Array | undefined;
+  private isLate = false;
+
+  constructor(
+    run: ReadRun,
+    private readonly snapshot: RegionSnapshot,
+    private readonly startTs: bigint,
+    private readonly late: () => boolean,
+  ) {
+    this.reader = new MvccReader(new TxnSnapshot(snapshot, false), run.details.statistics);
+  }
+
+  step(maxItems: number): boolean {
+    this.isLate = this.late();
+    if (this.isLate) return true;
+    const found = this.reader.seekTs(this.startTs, this.from, maxItems);
+    if (found.type === "found") this.key = found.key;
+    if (found.type === "more") this.from = found.nextKey;
+    return found.type !== "more";
+  }
+
+  result(): TxnReply<{ readonly key: Uint8Array; readonly info: MvccInfo } | undefined> {
+    if (this.isLate) return deadlineFailure();
+    const { key } = this;
+    return ok(key === undefined ? undefined : { key, info: this.reader.mvccInfo(key) });
+  }
+
+  close(): void {
+    this.reader.close();
+    this.snapshot.close();
+  }
+}

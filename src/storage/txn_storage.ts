@@ -1,0 +1,238 @@
+/**
+ * The transactional storage of a store: composes reads, the scheduler, max_ts, lock waits. What the
+ * gRPC layer sees is txn_types.ts.
+ */
+import {
+  type Clock,
+  type Logger,
+  type MetricsRegistry,
+  ok,
+  type Result,
+  type Timers,
+} from "../base/index.js";
+import { dataEndKey, dataKey } from "../codec/index.js";
+import type { PdPort, RegionRouter } from "../raftstore/index.js";
+import {
+  ConcurrencyManager,
+  commandOf,
+  type DeadlockFound,
+  type DeadlockRequest,
+  type LockInfo,
+  LockManager,
+  type MvccInfo,
+  type RequestOf,
+  type ResultOf,
+  type TxnCommand,
+  type TxnCommandKind,
+} from "../txn/index.js";
+import { keyFailure } from "./errors.js";
+import type { WriteQuota } from "./flow_control.js";
+import { checkRangeInRegion, type KvEngine } from "./kv_engine.js";
+import type { StorageMetrics } from "./metrics.js";
+import type { StorageOptions } from "./options.js";
+import type { ReadPool } from "./read_pool.js";
+import { checkTxnVersion, textOfInvalid } from "./txn_check.js";
+import { DeadlockDriver, type OpenDeadlockTransport } from "./txn_deadlock.js";
+import type { TxnDeps } from "./txn_deps.js";
+import { LockWaitDriver } from "./txn_lock_waits.js";
+import { MaxTs } from "./txn_max_ts.js";
+import { bindTxnMetrics, TxnMetrics } from "./txn_metrics.js";
+import { TxnReads } from "./txn_read.js";
+import { ReadGate, type SafeTsSource } from "./txn_read_gate.js";
+import { TxnScans } from "./txn_scan.js";
+import { TxnScheduler } from "./txn_scheduler.js";
+import type {
+  ExecDetails,
+  GetResult,
+  LockWait,
+  ScanLockRequest,
+  TxnContext,
+  TxnPair,
+  TxnReply,
+  TxnScanRequest,
+  TxnStorage,
+} from "./txn_types.js";
+import type { Reply } from "./types.js";
+
+export interface TxnStorageDeps {
+  readonly kv: KvEngine;
+  readonly router: RegionRouter;
+  readonly pool: ReadPool;
+  readonly quota: WriteQuota;
+  readonly pd: Pick<PdPort, "getTimestamps">;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: StorageMetrics;
+  readonly registry: MetricsRegistry;
+  readonly safeTs: SafeTsSource;
+  /** Timestamp up to which the replicas of a range answer stale reads. */
+  readonly safeTsOfRange: (startKey: Uint8Array, endKey: Uint8Array) => bigint;
+  readonly deadlockTransport?: OpenDeadlockTransport | undefined;
+  /** For tests; the default is the table of all commands. */
+  readonly commandOf?: <K extends TxnCommandKind>(kind: K) => TxnCommand<K>;
+}
+
+/** Waits at a time; more are answered as if their time were over. */
+const WAITERS_MAX = 65_536;
+
+export class RaftTxnStorage implements TxnStorage {
+  readonly concurrencyManager = new ConcurrencyManager(0n);
+  readonly maxTs: MaxTs;
+  readonly scheduler: TxnScheduler;
+  private readonly reads: TxnReads;
+  private readonly scans: TxnScans;
+  private readonly waits: LockWaitDriver;
+  private readonly deadlocks: DeadlockDriver;
+
+  constructor(
+    private readonly options: StorageOptions,
+    private readonly deps: TxnStorageDeps,
+  ) {
+    const { concurrencyManager } = this;
+    const txnMetrics = new TxnMetrics(deps.registry);
+    const shared: TxnDeps = { ...deps, options, txnMetrics, concurrencyManager };
+    this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
+    const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
+    const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
+    this.reads = new TxnReads(readDeps, gate);
+    this.scans = new TxnScans(readDeps, gate, deps.pool);
+    const { wakeUpDelayMs, waitForLockTimeoutMs } = options.txn;
+    this.deadlocks = new DeadlockDriver({
+      ...deps,
+      transport: deps.deadlockTransport,
+      ttlMs: waitForLockTimeoutMs,
+      onFound: (found) => this.waits.onDeadlock(found),
+    });
+    this.waits = new LockWaitDriver({
+      ...deps,
+      manager: new LockManager(
+        { waitForLockTimeoutMs, wakeUpDelayMs, waitersMax: WAITERS_MAX },
+        this.deadlocks,
+      ),
+      resume: (blocked, lockDeadlineMs) => this.scheduler.resume(blocked, lockDeadlineMs),
+    });
+    this.scheduler = new TxnScheduler({
+      ...shared,
+      quota: deps.quota,
+      commandOf: deps.commandOf ?? commandOf,
+      maxTs: this.maxTs,
+      lockWaits: this.waits,
+    });
+    bindTxnMetrics(deps.registry, txnMetrics, () => ({
+      runningCommands: this.scheduler.running,
+      memoryBytes: this.scheduler.memoryBytes,
+      maxTs: concurrencyManager.maxTs,
+      memoryLocks: concurrencyManager.size,
+      lockWaits: this.waits.size,
+      detector: this.deadlocks.detector,
+    }));
+  }
+
+  get(
+    ctx: TxnContext,
+    key: Uint8Array,
+    version: bigint,
+    details: ExecDetails,
+  ): TxnReply<GetResult> | Promise<TxnReply<GetResult>> {
+    return this.reads.get(ctx, key, version, details);
+  }
+
+  batchGet(
+    ctx: TxnContext,
+    keys: readonly Uint8Array[],
+    version: bigint,
+    details: ExecDetails,
+  ): TxnReply<readonly TxnPair[]> | Promise<TxnReply<readonly TxnPair[]>> {
+    return this.reads.batchGet(ctx, keys, version, details);
+  }
+
+  scan(
+    ctx: TxnContext,
+    request: TxnScanRequest,
+    details: ExecDetails,
+  ): Promise<TxnReply<readonly TxnPair[]>> {
+    return this.scans.scan(ctx, request, details);
+  }
+
+  scanLock(
+    ctx: TxnContext,
+    request: ScanLockRequest,
+    details: ExecDetails,
+  ): Promise<TxnReply<readonly LockInfo[]>> {
+    return this.scans.scanLock(ctx, request, details);
+  }
+
+  run<K extends TxnCommandKind>(
+    ctx: TxnContext,
+    request: RequestOf<K>,
+    details: ExecDetails,
+  ): Promise<TxnReply<ResultOf<K>>> {
+    return this.scheduler.run<K>(ctx, request, details);
+  }
+
+  mvccByKey(ctx: TxnContext, key: Uint8Array): Promise<TxnReply<MvccInfo>> {
+    return this.reads.mvccByKey(ctx, key);
+  }
+
+  mvccByStartTs(
+    ctx: TxnContext,
+    startTs: bigint,
+  ): Promise<TxnReply<{ readonly key: Uint8Array; readonly info: MvccInfo } | undefined>> {
+    return this.scans.mvccByStartTs(ctx, startTs);
+  }
+
+  /** Without latches and whatever the locks say, as in TiKV: for data that nobody uses any more. */
+  async deleteRange(
+    ctx: TxnContext,
+    startKey: Uint8Array,
+    endKey: Uint8Array,
+    notifyOnly: boolean,
+  ): Promise<Reply<void>> {
+    const command = "delete_range";
+    const { kv, metrics } = this.deps;
+    metrics.onCommand(command);
+    const check = { storage: this.options.apiVersion, request: ctx.apiVersion, command };
+    const refused = checkTxnVersion(check, [startKey]);
+    if (refused !== undefined) return keyFailure(textOfInvalid(refused));
+    const peer = kv.check(ctx);
+    if (!peer.ok) return peer;
+    const outside = checkRangeInRegion(startKey, endKey, peer.value.region);
+    if (outside !== undefined) return outside;
+    const batch = kv.newBatch();
+    if (!notifyOnly) {
+      const [start, end] = [dataKey(startKey), dataEndKey(endKey)];
+      for (const cf of ["default", "lock", "write"] as const) batch.deleteRange(cf, start, end);
+    }
+    if (batch.count === 0 && !notifyOnly) return ok(undefined);
+    return kv.write(peer.value, ctx, batch, { frees: true });
+  }
+
+  safeTs(startKey: Uint8Array, endKey: Uint8Array): bigint {
+    return this.deps.safeTsOfRange(startKey, endKey);
+  }
+
+  lockWaits(): readonly LockWait[] {
+    return this.waits.entries();
+  }
+
+  detect(request: DeadlockRequest): Result<DeadlockFound | undefined, "notLeader"> {
+    return this.deadlocks.serve(request);
+  }
+
+  /** Commands under way. */
+  get running(): number {
+    return this.scheduler.running;
+  }
+
+  start(): void {
+    this.maxTs.start();
+  }
+
+  /** Ends waits for locks and background questions; commands under way end by themselves. */
+  close(): void {
+    this.maxTs.stop();
+    this.waits.close();
+    this.deadlocks.close();
+  }
+}

@@ -1,0 +1,154 @@
+/** Transactions through the facade: two phases, reads, scans, locks, refusals. */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { EMPTY_BYTES, utf8, utf8Decode } from "../../../src/base/index.js";
+import type { TxnPair, TxnReply } from "../../../src/storage/index.js";
+import {
+  commitOf,
+  enc,
+  mustFail,
+  mustOk,
+  mustRefuse,
+  newDetails,
+  prewriteOf,
+  put,
+  type TxnSetup,
+  txnContext,
+  withTxnRegions,
+} from "../../support/txn_regions.js";
+
+async function write(setup: TxnSetup, startTs: bigint, commitTs: bigint, ...keys: string[]) {
+  const { storage, ctx } = setup;
+  const mutations = keys.map((key) => put(key, `${key}@${startTs}`));
+  const locked = await storage.txn.run<"prewrite">(
+    ctx,
+    prewriteOf(startTs, mutations, { primary: utf8(keys[0] as string) }),
+    newDetails(),
+  );
+  assert.equal(mustOk(locked).locks, []);
+  mustOk(await storage.txn.run<"commit">(ctx, commitOf(keys, startTs, commitTs), newDetails()));
+}
+
+const text = (bytes: Uint8Array | undefined): string | undefined => bytes && utf8Decode(bytes);
+const scanOf = (version: bigint, fields = {}) => ({
+  startKey: EMPTY_BYTES,
+  endKey: enc("m"),
+  version,
+  limit: 100,
+  keyOnly: false,
+  reverse: false,
+  sampleStep: 0,
+  ...fields,
+});
+const values = (reply: TxnReply<readonly TxnPair[]>): string[] =>
+  mustOk(reply).map((pair) => ("value" in pair ? utf8Decode(pair.value) : pair.error.kind));
+
+test("two phases: the value is there at its commit_ts, not before", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx } = setup;
+    await write(setup, 10n, 20n, "k");
+    for (const [ts, expected] of [
+      [19n, undefined],
+      [20n, "k@10"],
+      [30n, "k@10"],
+    ] as const) {
+      const details = newDetails();
+      const got = mustOk(await storage.txn.get(ctx, enc("k"), ts, details));
+      assert.is(text(got.value), expected);
+      assert.is(got.commitTs, expected === undefined ? 0n : 20n);
+    }
+    assert.ok(storage.txn.concurrencyManager.maxTs >= 30n);
+  });
+});
+
+test("under the lease a get answers in its turn", async () => {
+  await withTxnRegions(async (setup) => {
+    const reply = setup.storage.txn.get(setup.ctx, enc("k"), 5n, newDetails());
+    assert.not.instance(reply, Promise);
+  });
+});
+
+test("a lock of another transaction stops a get, and stands in the pair of a batch or scan", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx } = setup;
+    await write(setup, 10n, 20n, "a", "c");
+    const request = prewriteOf(25n, [put("b", "x")], { primary: utf8("b") });
+    mustOk(await storage.txn.run<"prewrite">(ctx, request, newDetails()));
+    const error = mustFail(await storage.txn.get(ctx, enc("b"), 30n, newDetails()));
+    assert.ok(error.kind === "keyIsLocked" && error.lock.lock.startTs === 25n);
+    const keys = ["a", "b", "bb", "c"].map(enc);
+    const batch = await storage.txn.batchGet(ctx, keys, 30n, newDetails());
+    assert.equal(values(batch), ["a@10", "keyIsLocked", "c@10"]);
+    const scanned = await storage.txn.scan(ctx, scanOf(30n), newDetails());
+    assert.equal(values(scanned), ["a@10", "keyIsLocked", "c@10"]);
+    const passing = { ...ctx, resolvedLocks: [25n] };
+    assert.equal(values(await storage.txn.scan(passing, scanOf(30n), newDetails())), [
+      "a@10",
+      "c@10",
+    ]);
+    const backward = scanOf(24n, { startKey: enc("m"), endKey: EMPTY_BYTES, reverse: true });
+    assert.equal(values(await storage.txn.scan(ctx, backward, newDetails())), ["c@10", "a@10"]);
+    const locks = await storage.txn.scanLock(
+      ctx,
+      { startKey: EMPTY_BYTES, endKey: EMPTY_BYTES, maxVersion: 30n, limit: 0 },
+      newDetails(),
+    );
+    assert.equal(
+      mustOk(locks).map(({ key }) => utf8Decode(key)),
+      ["b"],
+    );
+  });
+});
+
+test("contexts are checked in TiKV's order, keys after them", async () => {
+  await withTxnRegions(async ({ storage, regions, left, right, ctx }) => {
+    const other = txnContext(regions, right);
+    const outside = mustRefuse(await storage.txn.get(other, enc("k"), 5n, newDetails()));
+    assert.is(outside.kind, "keyNotInRegion");
+    const commit = commitOf(["k"], 5n, 6n);
+    const misplaced = await storage.txn.run<"commit">(other, commit, newDetails());
+    assert.is(mustRefuse(misplaced).kind, "keyNotInRegion");
+    const old = { ...ctx, version: 0n };
+    assert.is(
+      mustRefuse(await storage.txn.run<"commit">(old, commit, newDetails())).kind,
+      "epochNotMatch",
+    );
+    regions.depose(left);
+    assert.is(
+      mustRefuse(await storage.txn.run<"commit">(ctx, commit, newDetails())).kind,
+      "notLeader",
+    );
+    assert.is(mustRefuse(await storage.txn.get(ctx, enc("k"), 5n, newDetails())).kind, "notLeader");
+  });
+});
+
+test("everything of a key and of a transaction is told", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx } = setup;
+    await write(setup, 10n, 20n, "k");
+    await write(setup, 30n, 40n, "k");
+    const info = mustOk(await storage.txn.mvccByKey(ctx, enc("k")));
+    assert.equal(
+      info.writes.map(({ commitTs }) => commitTs),
+      [40n, 20n],
+    );
+    const found = mustOk(await storage.txn.mvccByStartTs(ctx, 30n));
+    assert.equal(found?.key, enc("k"));
+    assert.is(mustOk(await storage.txn.mvccByStartTs(ctx, 31n)), undefined);
+  });
+});
+
+test("delete_range removes every version and lock; notify_only nothing", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx } = setup;
+    await write(setup, 10n, 20n, "a", "b");
+    assert.ok((await storage.txn.deleteRange(ctx, enc("a"), enc("c"), true)).ok);
+    assert.equal(values(await storage.txn.scan(ctx, scanOf(30n), newDetails())), ["a@10", "b@10"]);
+    assert.ok((await storage.txn.deleteRange(ctx, enc("a"), enc("b"), false)).ok);
+    assert.equal(values(await storage.txn.scan(ctx, scanOf(30n), newDetails())), ["b@10"]);
+    const beyond = await storage.txn.deleteRange(ctx, enc("a"), enc("z"), false);
+    assert.ok(!beyond.ok && beyond.error.type === "region");
+  });
+});
+
+test.run();
