@@ -25,7 +25,7 @@ export const DATA_KEY_PREFIX = 0x7a;
 /*
  * Parameters of mvccScan and mvccPoint, 128 bytes, 8-byte aligned; u32 unless said.
  *
- *   +0   u64 read ts            +8   flags (MVCC_FLAG_)
+ *   +0   u64 read ts (scan)     +8   flags (MVCC_FLAG_)
  *   +12  bypass, +16 count      u64 table: transactions whose locks are passed
  *   +20  access, +24 count      u64 table: transactions whose locks are read as committed
  *   +28  writes, +32 count      block of the write CF
@@ -123,7 +123,7 @@ export const MVCC_DEFAULT = 2;
 export const MVCC_LOCKED = 3;
 /** RcCheckTs found a lock; the value is its record. */
 export const MVCC_CONFLICT_LOCK = 4;
-/** RcCheckTs found a newer version, at the commit ts. */
+/** RcCheckTs found a newer version: its commit ts and start ts. */
 export const MVCC_CONFLICT_WRITE = 5;
 /** mvccPoint: all entries of the item are newer, or locks and rollbacks; more are needed. */
 export const MVCC_MORE = 6;
@@ -131,14 +131,16 @@ export const MVCC_MORE = 6;
 export const MVCC_JUMP = 7;
 
 /*
- * Item of mvccPoint, 16 bytes: +0 key · +4 length · +8 first entry · +12 entries, with
- * MVCC_ITEM_COMPLETE when no further version of the key exists. Entries of another key end an item.
+ * Item of mvccPoint, 24 bytes: +0 key · +4 length · +8 first entry · +12 entries, with
+ * MVCC_ITEM_COMPLETE when no further version of the key exists · +16 u64 read ts.
+ * Entries of another key end an item.
  */
-export const MVCC_ITEM_BYTES = 16;
+export const MVCC_ITEM_BYTES = 24;
 export const MVCC_ITEM_KEY_PTR = 0;
 export const MVCC_ITEM_KEY_LENGTH = 4;
 export const MVCC_ITEM_FIRST = 8;
 export const MVCC_ITEM_COUNT = 12;
+export const MVCC_ITEM_READ_TS = 16;
 export const MVCC_ITEM_COMPLETE = 0x80000000;
 
 /** From this distance on a reader goes to the version that last_change names (TiKV's SEEK_BOUND). */

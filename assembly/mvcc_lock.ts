@@ -12,7 +12,6 @@ import {
   MVCC_FLAG_REPLICA_READ,
   MVCC_FLAGS,
   MVCC_ISOLATION_MASK,
-  MVCC_READ_TS,
   MVCC_SI,
 } from "./mvcc_abi";
 import { readVar, varValue } from "./mvcc_write";
@@ -154,8 +153,8 @@ function isPrimary(key: usize, length: usize): bool {
   return load<u64>(key) == (load<u64>(from) & mask) && load<u8>(key, 8) == <u8>(0xf7 + rest);
 }
 
-/** Judges the lock parsed last, on `key`, for the reader that `params` describes. */
-export function judgeLock(params: usize, key: usize, length: usize): i32 {
+/** Judges the lock parsed last, on `key`, for the reader at `readTs` that `params` describes. */
+export function judgeLock(params: usize, readTs: u64, key: usize, length: usize): i32 {
   const flags = load<u32>(params, MVCC_FLAGS);
   const writes = lockType == PUT || lockType == DELETE;
   const bypass = <usize>load<u32>(params, MVCC_BYPASS);
@@ -163,7 +162,6 @@ export function judgeLock(params: usize, key: usize, length: usize): i32 {
   if ((flags & MVCC_ISOLATION_MASK) != MVCC_SI) {
     return writes && !holds(bypass, bypassCount, lockStartTs) ? LOCK_CONFLICTS : LOCK_PASSES;
   }
-  const readTs = load<u64>(params, MVCC_READ_TS);
   if (lockStartTs > readTs || !writes || minCommitTs > readTs) return LOCK_PASSES;
   if (holds(bypass, bypassCount, lockStartTs)) return LOCK_PASSES;
   if (readTs == u64.MAX_VALUE) {

@@ -35,6 +35,7 @@ import {
   MVCC_ITEM_COUNT,
   MVCC_ITEM_FIRST,
   MVCC_ITEM_KEY_LENGTH,
+  MVCC_ITEM_READ_TS,
   MVCC_ITEMS,
   MVCC_ITEMS_COUNT,
   MVCC_JUMP,
@@ -178,9 +179,13 @@ function lookAt(row: usize, readTs: u64, isolation: u32): i32 {
   lookedAt++;
   const keyEnd = <usize>load<u32>(row) + <usize>load<u32>(row, ENTRY_ROW_KEY_LENGTH);
   commitTs = ~loadU64Be(keyEnd - TS_BYTES);
-  if (commitTs > readTs) return isolation == MVCC_RC_CHECK_TS ? MVCC_CONFLICT_WRITE : UNDECIDED;
+  if (commitTs > readTs && isolation != MVCC_RC_CHECK_TS) return UNDECIDED;
   const record = <usize>load<u32>(row, ENTRY_ROW_VALUE_PTR);
   if (!parseWrite(record, <usize>load<u32>(row, ENTRY_ROW_VALUE_LENGTH))) return DAMAGED;
+  if (commitTs > readTs) {
+    startTs = writeStartTs;
+    return MVCC_CONFLICT_WRITE;
+  }
   if (writeFence != 0 && writeFence <= readTs) return MVCC_NONE;
   if (writeType == WRITE_PUT) {
     value = writeShort;
@@ -239,10 +244,17 @@ function walkBack(writes: usize, first: u32, end: u32, readTs: u64, isolation: u
 }
 
 /** Judges a lock record on `key`: an outcome, UNDECIDED when it does not matter, or DAMAGED. */
-function readLock(params: usize, record: usize, recordLength: usize, key: usize, length: usize): i32 {
+function readLock(
+  params: usize,
+  readTs: u64,
+  record: usize,
+  recordLength: usize,
+  key: usize,
+  length: usize,
+): i32 {
   if ((load<u32>(params, MVCC_FLAGS) & MVCC_ISOLATION_MASK) == MVCC_RC) return UNDECIDED;
   if (!parseLock(record, recordLength)) return DAMAGED;
-  const judgement = judgeLock(params, key, length);
+  const judgement = judgeLock(params, readTs, key, length);
   if (judgement == LOCK_PASSES) return UNDECIDED;
   commitTs = 0;
   startTs = lockStartTs;
@@ -289,8 +301,10 @@ function putRow(params: usize, outcome: i32, key: usize, length: usize): bool {
   } else if (outcome != MVCC_LOCKED && outcome != MVCC_CONFLICT_LOCK) {
     at = 0;
     bytes = 0;
-    if (outcome != MVCC_CONFLICT_WRITE) commitTs = 0;
-    startTs = outcome == MVCC_JUMP ? jumpTs : 0;
+    if (outcome != MVCC_CONFLICT_WRITE) {
+      commitTs = 0;
+      startTs = outcome == MVCC_JUMP ? jumpTs : 0;
+    }
   }
   store<u32>(row, outcome, MVCC_ROW_OUTCOME);
   store<u32>(row, <u32>key, MVCC_ROW_KEY_PTR);
@@ -382,7 +396,8 @@ function pickKey(params: usize, flags: u32): i32 {
   keyLength = length - MVCC_PREFIX_BYTES;
   const record = <usize>load<u32>(row, ENTRY_ROW_VALUE_PTR);
   const recordLength = <usize>load<u32>(row, ENTRY_ROW_VALUE_LENGTH);
-  const outcome = readLock(params, record, recordLength, keyAt, keyLength);
+  const readTs = load<u64>(params, MVCC_READ_TS);
+  const outcome = readLock(params, readTs, record, recordLength, keyAt, keyLength);
   return outcome == DAMAGED ? damaged(params, lock, 1) : outcome;
 }
 
@@ -490,21 +505,22 @@ export function mvccScan(params: usize): i32 {
 /** Decides item `item`; see mvccPoint. Returns an outcome or DAMAGED. */
 function readItem(params: usize, item: u32, key: usize, length: usize): i32 {
   const locks = <usize>load<u32>(params, MVCC_LOCKS);
+  const row = <usize>load<u32>(params, MVCC_ITEMS) + <usize>item * MVCC_ITEM_BYTES;
+  const readTs = load<u64>(row, MVCC_ITEM_READ_TS);
   lookedAt = 0;
   if (locks != 0) {
-    const row = sliceRow(locks, item);
-    if (<u32>sliceLength(row) != SLICE_ABSENT) {
-      const outcome = readLock(params, slicePtr(row), sliceLength(row), key, length);
+    const slice = sliceRow(locks, item);
+    if (<u32>sliceLength(slice) != SLICE_ABSENT) {
+      const record = slicePtr(slice);
+      const outcome = readLock(params, readTs, record, sliceLength(slice), key, length);
       if (outcome == DAMAGED) damaged(params, item, 1);
       if (outcome != UNDECIDED) return outcome;
     }
   }
-  const row = <usize>load<u32>(params, MVCC_ITEMS) + <usize>item * MVCC_ITEM_BYTES;
   const first = load<u32>(row, MVCC_ITEM_FIRST);
   const count = load<u32>(row, MVCC_ITEM_COUNT);
   const end = first + (count & ~<u32>MVCC_ITEM_COMPLETE);
   const isolation = load<u32>(params, MVCC_FLAGS) & MVCC_ISOLATION_MASK;
-  const readTs = load<u64>(params, MVCC_READ_TS);
   const writes = <usize>load<u32>(params, MVCC_WRITES);
   const outcome = walk(writes, first, end, key, length, readTs, isolation);
   if (outcome == DAMAGED) damaged(params, walkEnd, 0);

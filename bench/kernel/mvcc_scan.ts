@@ -12,6 +12,7 @@ import {
   MVCC_FLAG_REVERSE,
   MVCC_FLAG_WRITES_END,
   MVCC_ITEM_BYTES,
+  MVCC_ITEM_READ_TS,
   MVCC_ITEMS,
   MVCC_ITEMS_COUNT,
   MVCC_LOCKS,
@@ -110,6 +111,7 @@ function placeItems({ arena }: Kernels, params: number, shape: Shape): void {
     arena.u8.set(key, at);
     const row = [at, key.length, i * shape.versions, shape.versions];
     arena.u32.set(row, (items + i * MVCC_ITEM_BYTES) >> 2);
+    arena.view.setBigUint64(items + i * MVCC_ITEM_BYTES + MVCC_ITEM_READ_TS, 1n << 62n, true);
   }
   setParam(arena, params, MVCC_ITEMS, items);
   setParam(arena, params, MVCC_ITEMS_COUNT, shape.keys);

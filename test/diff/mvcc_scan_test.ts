@@ -20,6 +20,7 @@ import {
   MVCC_FLAG_WRITES_END,
   MVCC_ITEM_BYTES,
   MVCC_ITEM_COMPLETE,
+  MVCC_ITEM_READ_TS,
   MVCC_ITEMS,
   MVCC_ITEMS_COUNT,
   MVCC_JUMP,
@@ -233,7 +234,7 @@ function point(
   const { readTs, bypass, access } = reader;
   const capacity = history.length;
   const flags = flagsOf(reader);
-  const params = placeReader(arena, { readTs, flags, bypass, access, capacity, outBytes });
+  const params = placeReader(arena, { readTs: 0n, flags, bypass, access, capacity, outBytes });
   const newest = reader.isolation === "rcCheckTs" ? TS_MAX : readTs;
   const parts = history.map((one) =>
     writeBlock([{ ...one, versions: one.versions.filter(({ commitTs }) => commitTs <= newest) }]),
@@ -256,7 +257,9 @@ function point(
   history.forEach(({ key, lock }, i) => {
     const count = (blocks[i] as BlockEntry[]).length;
     const complete = count < entriesMax ? MVCC_ITEM_COMPLETE : 0;
-    arena.u32.set([place(key), key.length, first, count + complete], (items >> 2) + 4 * i);
+    const item = items + i * MVCC_ITEM_BYTES;
+    arena.u32.set([place(key), key.length, first, count + complete], item >> 2);
+    arena.view.setBigUint64(item + MVCC_ITEM_READ_TS, readTs, true);
     const record = lock === undefined ? undefined : encodeLock(lock);
     const slice = record === undefined ? [0, SLICE_ABSENT] : [place(record), record.length];
     arena.u32.set(slice, (locks >> 2) + 2 * i);
@@ -346,6 +349,7 @@ function single(
   arena.u8.set(key, keyAt);
   const items = arena.scratch.reserve(MVCC_ITEM_BYTES);
   arena.u32.set([keyAt, key.length, 0, MVCC_ITEM_COMPLETE + entries.length], items >> 2);
+  arena.view.setBigUint64(items + MVCC_ITEM_READ_TS, 100n, true);
   setParam(arena, params, MVCC_ITEMS, items);
   setParam(arena, params, MVCC_ITEMS_COUNT, 1);
   if (record.lock !== undefined) {

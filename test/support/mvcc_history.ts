@@ -262,7 +262,8 @@ export function seenOf(reader: PlainReader, history: KeyHistory): Seen | undefin
   for (const { commitTs, write } of versions) {
     if (commitTs > reader.readTs) {
       if (reader.isolation !== "rcCheckTs") continue;
-      return { outcome: MVCC_CONFLICT_WRITE, key: toHex(key), value: "", commitTs, startTs: 0n };
+      const { startTs } = write;
+      return { outcome: MVCC_CONFLICT_WRITE, key: toHex(key), value: "", commitTs, startTs };
     }
     const { type, gcFence } = write;
     if (gcFence !== undefined && gcFence !== 0n && gcFence <= reader.readTs) return undefined;

@@ -10,12 +10,11 @@ import {
   MVCC_FLAG_REPLICA_READ,
   MVCC_FLAGS,
   MVCC_ISOLATION_MASK,
-  MVCC_READ_TS,
   MVCC_SI,
 } from "../abi.js";
 import { byteAt, word } from "./linear.js";
 import { memcomparableLength } from "./memcomparable.js";
-import { found, isGreater, loadPairBe, readVar, setPair } from "./mvcc_write.js";
+import { found, isGreater, loadPairBe, readVar, setPair, type U64Pair } from "./mvcc_write.js";
 
 const PUT = 0x50;
 const DELETE = 0x44;
@@ -159,8 +158,8 @@ function isPrimary(key: number, length: number): boolean {
   return true;
 }
 
-/** Judges the lock parsed last, on `key`, for the reader that `params` describes. */
-export function judgeLock(params: number, key: number, length: number): number {
+/** Judges the lock parsed last, on `key`, for the reader at `readTs` that `params` describes. */
+export function judgeLock(params: number, readTs: U64Pair, key: number, length: number): number {
   const flags = word(params + MVCC_FLAGS);
   const writes = lock.type === PUT || lock.type === DELETE;
   const bypass = word(params + MVCC_BYPASS);
@@ -168,7 +167,6 @@ export function judgeLock(params: number, key: number, length: number): number {
   if ((flags & MVCC_ISOLATION_MASK) !== MVCC_SI) {
     return writes && !holdsStartTs(bypass, bypassCount) ? LOCK_CONFLICTS : LOCK_PASSES;
   }
-  const readTs = { low: word(params + MVCC_READ_TS), high: word(params + MVCC_READ_TS + 4) };
   if (isGreater(lock.startTs, readTs) || !writes) return LOCK_PASSES;
   if (isGreater(lock.minCommitTs, readTs)) return LOCK_PASSES;
   if (holdsStartTs(bypass, bypassCount)) return LOCK_PASSES;

@@ -29,6 +29,7 @@ import {
   MVCC_ITEM_COUNT,
   MVCC_ITEM_FIRST,
   MVCC_ITEM_KEY_LENGTH,
+  MVCC_ITEM_READ_TS,
   MVCC_ITEMS,
   MVCC_ITEMS_COUNT,
   MVCC_JUMP,
@@ -169,11 +170,14 @@ function lookAt(row: number): number {
   loadPairBe(commitTs, word(row) + word(row + ENTRY_ROW_KEY_LENGTH) - TS_BYTES);
   commitTs.low = ~commitTs.low >>> 0;
   commitTs.high = ~commitTs.high >>> 0;
-  if (isGreater(commitTs, readTs)) {
-    return isolation === MVCC_RC_CHECK_TS ? MVCC_CONFLICT_WRITE : UNDECIDED;
-  }
+  const isNewer = isGreater(commitTs, readTs);
+  if (isNewer && isolation !== MVCC_RC_CHECK_TS) return UNDECIDED;
   if (!parseWrite(word(row + ENTRY_ROW_VALUE_PTR), word(row + ENTRY_ROW_VALUE_LENGTH))) {
     return DAMAGED;
+  }
+  if (isNewer) {
+    setPair(startTs, found.startTs);
+    return MVCC_CONFLICT_WRITE;
   }
   const { fence, lastChangeTs, lastChangeVersions } = found;
   if (!isZero(fence) && !isGreater(fence, readTs)) return MVCC_NONE;
@@ -226,7 +230,7 @@ function walkBack(first: number, end: number): number {
 function readLock(record: number, recordLength: number, key: number, length: number): number {
   if (isolation === MVCC_RC) return UNDECIDED;
   if (!parseLock(record, recordLength)) return DAMAGED;
-  const judgement = judgeLock(params, key, length);
+  const judgement = judgeLock(params, readTs, key, length);
   if (judgement === LOCK_PASSES) return UNDECIDED;
   commitTs.low = 0;
   commitTs.high = 0;
@@ -296,9 +300,9 @@ function putRow(outcome: number, key: number, length: number): boolean {
   if (outcome !== MVCC_CONFLICT_WRITE) {
     commitTs.low = 0;
     commitTs.high = 0;
+    startTs.low = outcome === MVCC_JUMP ? jumpTs.low : 0;
+    startTs.high = outcome === MVCC_JUMP ? jumpTs.high : 0;
   }
-  startTs.low = outcome === MVCC_JUMP ? jumpTs.low : 0;
-  startTs.high = outcome === MVCC_JUMP ? jumpTs.high : 0;
   fillRow(outcome, key, length, 0, 0);
   return true;
 }
@@ -466,6 +470,8 @@ function readItem(item: number, row: number): number {
   const key = word(row);
   const length = word(row + MVCC_ITEM_KEY_LENGTH);
   const locks = word(params + MVCC_LOCKS);
+  readTs.low = word(row + MVCC_ITEM_READ_TS);
+  readTs.high = word(row + MVCC_ITEM_READ_TS + 4);
   lookedAt = 0;
   if (locks !== 0) {
     const slice = locks + item * SLICE_BYTES;
