@@ -1,6 +1,6 @@
 /**
  * The tables of `multiGetArena`, and the plain way to serve one: a lookup for each item.
- * The batched way over native pointers is librocksdb_arena.ts.
+ * The batched way over native pointers is librocksdb_multi_get.ts.
  */
 import { assert } from "../base/index.js";
 import type { ArenaGet, ArenaGetResult } from "./types.js";

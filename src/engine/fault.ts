@@ -161,6 +161,11 @@ class FaultSnapshot implements Snapshot {
     return this.inner.multiGet(cf, keys);
   }
 
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    this.faults.beforeRead();
+    return this.inner.multiGetArena(request);
+  }
+
   iterate(cf: CfName, options: IterOptions): Iter {
     this.faults.beforeRead();
     return this.inner.iterate(cf, options);

@@ -234,6 +234,10 @@ class LibrocksdbSnapshot implements Snapshot {
     return this.multi.list(this.readOptions(), cf, keys);
   }
 
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    return this.multi.arena(request, this.readOptions());
+  }
+
   iterate(cf: CfName, options: IterOptions): Iter {
     this.mustBeOpen();
     this.iterators++;

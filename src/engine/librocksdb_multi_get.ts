@@ -11,7 +11,6 @@
  *
  * Hot path.
  */
-import { assert } from "../base/index.js";
 import {
   ARENA_NOT_FOUND,
   ARENA_ROW_BYTES,
@@ -19,7 +18,6 @@ import {
   checkArenaGet,
 } from "./arena_get.js";
 import { CF_PREFIX } from "./cf.js";
-import { addressOf } from "./librocksdb_api.js";
 import {
   BLOCK_BYTES,
   loadU64,
@@ -31,17 +29,9 @@ import {
 } from "./librocksdb_native.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "./types.js";
 
-/** The address of the last memory seen; a grown memory has another buffer. */
-interface Placed {
-  readonly buffer: ArrayBufferLike;
-  readonly address: number;
-  readonly words: Uint32Array;
-}
-
 /** Serves the batched reads of one database. */
 export class MultiGet {
   private readonly database: NativeDatabase;
-  private placed: Placed | undefined;
 
   constructor(database: NativeDatabase) {
     this.database = database;
@@ -51,7 +41,7 @@ export class MultiGet {
   arena(request: ArenaGet, readOptions: number): ArenaGetResult {
     checkArenaGet(request);
     if (request.count === 0) return { done: 0, outUsedEnd: request.out };
-    const { words, address } = this.place(request.memory);
+    const { words, address } = this.database.placeMemory(request.memory);
     this.fetch(request, words, address, readOptions);
     return this.gather(request, words, address);
   }
@@ -118,18 +108,6 @@ export class MultiGet {
       else found.push(copy.slice(at, at + length));
     }
     return done;
-  }
-
-  private place(memory: Uint8Array): Placed {
-    let placed = this.placed;
-    if (placed === undefined || placed.buffer !== memory.buffer) {
-      assert(memory.byteOffset === 0, "linear memory starts at its buffer's start");
-      assert(memory.buffer.byteLength % 4 === 0, "linear memory is whole words");
-      const words = new Uint32Array(memory.buffer);
-      placed = { buffer: memory.buffer, address: addressOf(memory), words };
-      this.placed = placed;
-    }
-    return placed;
   }
 
   /** Builds the pointer arrays and reads. */

@@ -7,7 +7,7 @@
  *   offset    0 err  8 len  16 u64 24 async err 64 …                 BLOCK_BYTES
  *                                               keys, values, pointer arrays
  */
-import { TikvError, utf8Decode } from "../base/index.js";
+import { assert, TikvError, utf8Decode } from "../base/index.js";
 import { CF_PREFIX } from "./cf.js";
 import { addressOf, allocateFixed, type FixedBlock, type Librocksdb } from "./librocksdb_api.js";
 import type { CfName } from "./types.js";
@@ -44,6 +44,13 @@ export function statusError(path: string, text: string): TikvError {
   return new TikvError("KV:Engine:Engine", `${where}${text}`);
 }
 
+/** Linear memory and its address; a grown memory has another buffer. */
+export interface PlacedMemory {
+  readonly buffer: ArrayBufferLike;
+  readonly address: number;
+  readonly words: Uint32Array;
+}
+
 /** A key in native memory, with its CF prefix. */
 export interface NativeKey {
   readonly address: number;
@@ -59,6 +66,8 @@ export class NativeDatabase {
   readonly block: FixedBlock = allocateFixed(BLOCK_BYTES);
   /** Keeps the bytes of the last oversize key reachable while RocksDB reads them. */
   private readonly spilled: Uint8Array[] = [];
+  /** The linear memory seen last. */
+  private placed: PlacedMemory | undefined;
 
   constructor(api: Librocksdb, path: string, db: number) {
     this.api = api;
@@ -123,6 +132,19 @@ export class NativeDatabase {
     spill.set(key, 1);
     this.spilled[0] = spill;
     return { address: addressOf(spill), length };
+  }
+
+  /** Returns the address of a linear memory; it is looked up once for each buffer. */
+  placeMemory(memory: Uint8Array): PlacedMemory {
+    let placed = this.placed;
+    if (placed === undefined || placed.buffer !== memory.buffer) {
+      assert(memory.byteOffset === 0, "linear memory starts at its buffer's start");
+      assert(memory.buffer.byteLength % 4 === 0, "linear memory is whole words");
+      const words = new Uint32Array(memory.buffer);
+      placed = { buffer: memory.buffer, address: addressOf(memory), words };
+      this.placed = placed;
+    }
+    return placed;
   }
 
   /** Returns a copy of `length` bytes of native memory. */

@@ -207,6 +207,11 @@ class MemorySnapshot implements Snapshot {
     return keys.map((key) => this.get(cf, key));
   }
 
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    this.mustBeOpen();
+    return arenaGetByLookup(request, (key) => treeGet(this.root, key));
+  }
+
   iterate(cf: CfName, options: IterOptions): Iter {
     this.mustBeOpen();
     this.iterators++;

@@ -1,9 +1,10 @@
 /** The iterator of the memory engine: a cursor over one frozen version, within one CF's bounds. */
 import { assert, compareBytes, EMPTY_BYTES, nextKey } from "../base/index.js";
+import { arenaTakeByMoves } from "./arena_take.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { TreeCursor, type TreeNode } from "./memory_tree.js";
 import type { OpenHandles } from "./open_handles.js";
-import type { CfName, Entries, Iter, IterOptions } from "./types.js";
+import type { ArenaTake, ArenaTakeResult, CfName, Entries, Iter, IterOptions } from "./types.js";
 
 /** See Iter in types.ts. */
 export class MemoryIter implements Iter {
@@ -103,6 +104,11 @@ export class MemoryIter implements Iter {
       else this.next();
     }
     return { keys, values };
+  }
+
+  takeArena(request: ArenaTake): ArenaTakeResult {
+    this.mustBeOpen();
+    return arenaTakeByMoves(request, this.cf, this);
   }
 
   close(): void {

@@ -5,22 +5,18 @@
  * Not here: the marker of the directory (format.ts); its checks (check/) run in the worker. Hot path.
  */
 import { compareBytes, TikvError } from "../base/index.js";
-import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { lockedError } from "./lock_holder.js";
 import { OpenHandles } from "./open_handles.js";
 import { QueuedEngine } from "./queued_engine.js";
 import { RocksdbBridge } from "./rocksdb_bridge.js";
 import {
-  FrameReader,
   type NativeOpenOptions,
-  NOT_FOUND,
   OP_APPROXIMATE_SIZE,
-  OP_GET_MANY,
   OP_PROPERTY,
   PIN_NONE,
 } from "./rocksdb_protocol.js";
-import { readMany, Snapshots } from "./rocksdb_snapshot.js";
+import { readMany, readManyArena, Snapshots } from "./rocksdb_snapshot.js";
 import { ENGINE_SUPPORTS } from "./supports.js";
 import type {
   ArenaGet,
@@ -129,17 +125,7 @@ class RocksdbEngine extends QueuedEngine implements Engine {
 
   multiGetArena(request: ArenaGet): ArenaGetResult {
     this.handles.mustBeOpen();
-    checkArenaGet(request);
-    const { memory, count, keyTable } = request;
-    if (count === 0) return { done: 0, outUsedEnd: request.out };
-    const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
-    const frame = this.snapshots.frame.start().u32(OP_GET_MANY).u32(PIN_NONE).u32(count);
-    for (let item = 0; item < count; item++) {
-      const row = keyTable + item * ARENA_ROW_BYTES;
-      const at = view.getUint32(row, true);
-      frame.sized(memory.subarray(at, at + view.getUint32(row + 4, true)));
-    }
-    return fillValues(request, view, new FrameReader(this.bridge.read(frame.frame())));
+    return readManyArena(this.bridge, this.snapshots.frame, PIN_NONE, request);
   }
 
   snapshot(): Snapshot {
@@ -193,24 +179,4 @@ class RocksdbEngine extends QueuedEngine implements Engine {
     const text = new TextDecoder().decode(this.bridge.read(frame.frame()).slice());
     return text === "" ? 0 : Number(text);
   }
-}
-
-/** Copies the values of an OP_GET_MANY answer into linear memory, as far as they fit. */
-function fillValues(request: ArenaGet, view: DataView, answer: FrameReader): ArenaGetResult {
-  const { memory, count, valueTable, outEnd } = request;
-  let end = request.out;
-  for (let item = 0; item < count; item++) {
-    const length = answer.u32();
-    const row = valueTable + item * ARENA_ROW_BYTES;
-    view.setUint32(row, end, true);
-    if (length === NOT_FOUND) {
-      view.setUint32(row + 4, ARENA_NOT_FOUND, true);
-      continue;
-    }
-    if (end + length > outEnd) return { done: item, outUsedEnd: end };
-    memory.set(answer.viewOf(length), end);
-    view.setUint32(row + 4, length, true);
-    end += length;
-  }
-  return { done: count, outUsedEnd: end };
 }

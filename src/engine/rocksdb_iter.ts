@@ -5,6 +5,7 @@
  * Hot path.
  */
 import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
+import { arenaTakeByMoves } from "./arena_take.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import type { OpenHandles } from "./open_handles.js";
 import type { RocksdbBridge } from "./rocksdb_bridge.js";
@@ -20,7 +21,7 @@ import {
   SCAN_REVERSE,
 } from "./rocksdb_protocol.js";
 import type { PinRef } from "./rocksdb_snapshot.js";
-import type { CfName, Entries, Iter, IterOptions } from "./types.js";
+import type { ArenaTake, ArenaTakeResult, CfName, Entries, Iter, IterOptions } from "./types.js";
 
 /** Entries that a move one by one reads ahead at first, and at most; it grows by 8. */
 const AHEAD_FIRST = 8;
@@ -127,6 +128,11 @@ export class RocksdbIter implements Iter {
       else this.continueFrom(key, reverse, maxItems - keys.length, maxBytes - bytes);
     }
     return { keys, values };
+  }
+
+  takeArena(request: ArenaTake): ArenaTakeResult {
+    assert(!this.closed, "the iterator is open");
+    return arenaTakeByMoves(request, this.cf, this);
   }
 
   close(): void {

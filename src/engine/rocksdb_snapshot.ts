@@ -6,6 +6,7 @@
  * for one turn costs nothing. Hot path.
  */
 import { assert, TikvError } from "../base/index.js";
+import { ARENA_NOT_FOUND, ARENA_ROW_BYTES, checkArenaGet } from "./arena_get.js";
 import { CF_PREFIX } from "./cf.js";
 import type { OpenHandles } from "./open_handles.js";
 import type { RocksdbBridge } from "./rocksdb_bridge.js";
@@ -18,7 +19,7 @@ import {
   OP_PIN,
   PIN_NONE,
 } from "./rocksdb_protocol.js";
-import type { CfName, Iter, IterOptions, Snapshot } from "./types.js";
+import type { ArenaGet, ArenaGetResult, CfName, Iter, IterOptions, Snapshot } from "./types.js";
 
 /** A moment of the database. Invariant: not opened ⇒ no write was sent since it was taken. */
 export interface PinRef {
@@ -49,6 +50,46 @@ export function readMany(
     values[i] = length === NOT_FOUND ? undefined : answer.slice(length);
   }
   return values;
+}
+
+/** As Engine.multiGetArena, of the moment `pin` or of the newest state. */
+export function readManyArena(
+  bridge: RocksdbBridge,
+  frame: FrameWriter,
+  pin: number,
+  request: ArenaGet,
+): ArenaGetResult {
+  checkArenaGet(request);
+  const { memory, count, keyTable } = request;
+  if (count === 0) return { done: 0, outUsedEnd: request.out };
+  const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+  frame.start().u32(OP_GET_MANY).u32(pin).u32(count);
+  for (let item = 0; item < count; item++) {
+    const row = keyTable + item * ARENA_ROW_BYTES;
+    const at = view.getUint32(row, true);
+    frame.sized(memory.subarray(at, at + view.getUint32(row + 4, true)));
+  }
+  return fillValues(request, view, new FrameReader(bridge.read(frame.frame())));
+}
+
+/** Copies the values of an OP_GET_MANY answer into linear memory, as far as they fit. */
+function fillValues(request: ArenaGet, view: DataView, answer: FrameReader): ArenaGetResult {
+  const { memory, count, valueTable, outEnd } = request;
+  let end = request.out;
+  for (let item = 0; item < count; item++) {
+    const length = answer.u32();
+    const row = valueTable + item * ARENA_ROW_BYTES;
+    view.setUint32(row, end, true);
+    if (length === NOT_FOUND) {
+      view.setUint32(row + 4, ARENA_NOT_FOUND, true);
+      continue;
+    }
+    if (end + length > outEnd) return { done: item, outUsedEnd: end };
+    memory.set(answer.viewOf(length), end);
+    view.setUint32(row + 4, length, true);
+    end += length;
+  }
+  return { done: count, outUsedEnd: end };
 }
 
 /** The open snapshots of one engine, and the pins behind them. */
@@ -141,6 +182,12 @@ class RocksdbSnapshot implements Snapshot {
     assert(!this.closed, "the snapshot is open");
     const { bridge, frame } = this.owner;
     return readMany(bridge, frame, this.pin.newest ? PIN_NONE : this.pin.id, cf, keys);
+  }
+
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    assert(!this.closed, "the snapshot is open");
+    const { bridge, frame } = this.owner;
+    return readManyArena(bridge, frame, this.pin.newest ? PIN_NONE : this.pin.id, request);
   }
 
   iterate(cf: CfName, options: IterOptions): Iter {

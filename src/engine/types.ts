@@ -5,7 +5,8 @@
  *
  * On disk there is one RocksDB column family; ours are a one-byte key prefix (cf.ts), so that all
  * bindings write the same layout. Keys passed to this interface do not carry that prefix, except
- * in the two places that say so: the bytes of a write batch and the tables of `multiGetArena`.
+ * in the places that say so: the bytes of a write batch, and the tables of `multiGetArena` and
+ * `takeArena`.
  *
  * Ownership: arrays that an engine returns belong to the caller. Arrays given to an engine may be
  * reused by the caller as soon as the call returns, unless the method says otherwise.
@@ -57,7 +58,33 @@ export interface Iter {
    * key and value lengths to `maxBytes` or more. Cheaper than one call per entry.
    */
   take(maxItems: number, maxBytes: number, reverse?: boolean): Entries;
+  /**
+   * As `take`, without copies into JS objects: fills rows and bytes of `request` from the current
+   * position on and stops before the first entry that does not fit, where the iterator then stands.
+   * No items while valid: the entry is larger than the area.
+   */
+  takeArena(request: ArenaTake): ArenaTakeResult;
   close(): void;
+}
+
+/**
+ * A block of entries in linear memory, to be filled by an iterator.
+ * `table`: itemsMax rows of u32 LE: key pointer, key length, value pointer, value length; the keys
+ * carry the CF prefix byte. Bytes are placed in `[out, outEnd)`, an entry's value behind its key.
+ */
+export interface ArenaTake {
+  readonly memory: Uint8Array;
+  readonly table: number;
+  readonly itemsMax: number;
+  readonly out: number;
+  readonly outEnd: number;
+  readonly reverse: boolean;
+}
+
+export interface ArenaTakeResult {
+  readonly items: number;
+  /** First free byte of the out area. */
+  readonly outUsedEnd: number;
 }
 
 /** Keys and values of consecutive entries; equal lengths. */
@@ -71,6 +98,8 @@ export interface Snapshot {
   get(cf: CfName, key: Uint8Array): Uint8Array | undefined;
   /** Returns the value of each key, in the order given. */
   multiGet(cf: CfName, keys: readonly Uint8Array[]): (Uint8Array | undefined)[];
+  /** As Engine.multiGetArena, of this moment. */
+  multiGetArena(request: ArenaGet): ArenaGetResult;
   iterate(cf: CfName, options: IterOptions): Iter;
   /** Releases the snapshot; its iterators must be closed before. Idempotent. */
   close(): void;

@@ -150,4 +150,31 @@ export const ARENA_CASES: readonly EngineCase[] = [
       }
     },
   },
+  {
+    title: "multiGetArena of a snapshot sees its moment",
+    async run({ engine }) {
+      await apply(engine, [
+        ["put", "lock", "a", "old"],
+        ["put", "lock", "b", "gone"],
+      ]);
+      const snapshot = engine.snapshot();
+      const seen = (): (string | undefined)[] => {
+        const arena = new Arena([
+          ["lock", "a"],
+          ["lock", "b"],
+          ["lock", "c"],
+        ]);
+        assert.is(snapshot.multiGetArena(arena.request(0, 100)).done, 3);
+        return [0, 1, 2].map((i) => arena.value(i));
+      };
+      assert.equal(seen(), ["old", "gone", undefined], "before a write");
+      await apply(engine, [
+        ["put", "lock", "a", "new"],
+        ["delete", "lock", "b"],
+        ["put", "lock", "c", "late"],
+      ]);
+      assert.equal(seen(), ["old", "gone", undefined], "after a write");
+      snapshot.close();
+    },
+  },
 ];

@@ -1,7 +1,7 @@
 /** Cases: iterators, their bounds, seeks and `take`. */
 import * as assert from "uvu/assert";
 import { utf8, utf8Decode } from "../../src/base/index.js";
-import type { Engine, Iter, IterOptions } from "../../src/engine/index.js";
+import type { ArenaTake, Engine, Iter, IterOptions } from "../../src/engine/index.js";
 import { apply, bounds, type EngineCase, entryText, NO_BOUNDS } from "./engine_case.js";
 
 const KEYS = ["b", "d", "d\0", "f", "h"];
@@ -52,6 +52,58 @@ function takeAllMixed(iter: Iter, reverse: boolean): void {
       const value = values[at] as Uint8Array;
       if (Buffer.compare(value, mixedValue(i)) !== 0) assert.unreachable(`value ${i}`);
     });
+    on = iter.valid;
+  }
+  assert.is(seen, MIXED_COUNT, `reverse ${reverse}`);
+}
+
+const TABLE = 64;
+const AREA = 128 * 1024;
+const DIRT = 0xcc;
+
+/** Linear memory that a test fills with entries. */
+class Block {
+  readonly memory = new Uint8Array(2 * AREA).fill(DIRT);
+  private readonly view = new DataView(this.memory.buffer);
+
+  request(itemsMax: number, bytes: number, reverse: boolean): ArenaTake {
+    const outEnd = AREA + bytes;
+    return { memory: this.memory, table: TABLE, itemsMax, out: AREA, outEnd, reverse };
+  }
+
+  /** The key of an entry with its prefix byte, and the value. */
+  entry(item: number): [Uint8Array, Uint8Array] {
+    const [keyAt, keyLength, valueAt, valueLength] = [0, 4, 8, 12].map((field) =>
+      this.view.getUint32(TABLE + item * 16 + field, true),
+    ) as [number, number, number, number];
+    return [
+      this.memory.slice(keyAt, keyAt + keyLength),
+      this.memory.slice(valueAt, valueAt + valueLength),
+    ];
+  }
+
+  text(item: number): string {
+    const [key, value] = this.entry(item);
+    return `${utf8Decode(key)}=${utf8Decode(value)}`;
+  }
+}
+
+function takeAllMixedArena(iter: Iter, reverse: boolean): void {
+  const block = new Block();
+  let seen = 0;
+  let on = reverse ? iter.seekToLast() : iter.seekToFirst();
+  while (on) {
+    const { items, outUsedEnd } = iter.takeArena(block.request(257, 20_000, reverse));
+    assert.ok(items > 0, "a valid iterator yields");
+    assert.ok(outUsedEnd <= AREA + 20_000);
+    assert.is(block.memory[AREA + 20_000], DIRT, "nothing behind the area");
+    for (let item = 0; item < items; item++) {
+      const i = reverse ? MIXED_COUNT - 1 - seen : seen;
+      seen++;
+      const [key, value] = block.entry(item);
+      if (utf8Decode(key) !== `d${utf8Decode(mixedKey(i))}`) assert.unreachable(`key ${i}`);
+      if (Buffer.compare(value, mixedValue(i)) !== 0) assert.unreachable(`value ${i}`);
+    }
     on = iter.valid;
   }
   assert.is(seen, MIXED_COUNT, `reverse ${reverse}`);
@@ -200,6 +252,73 @@ export const ITERATE_CASES: readonly EngineCase[] = [
         const { keys, values } = iter.take(10, 1000);
         assert.equal(keys.map(utf8Decode), KEYS);
         assert.ok(values.every((value) => value.length === 0));
+      });
+    },
+  },
+  {
+    title: "takeArena stops before what does not fit and stands there, in both directions",
+    async run({ engine }) {
+      await fill(engine);
+      withIter(engine, NO_BOUNDS, (iter) => {
+        const block = new Block();
+        const taken = (itemsMax: number, bytes: number, reverse: boolean): string[] => {
+          const { items, outUsedEnd } = iter.takeArena(block.request(itemsMax, bytes, reverse));
+          assert.is(block.memory[outUsedEnd], DIRT, "nothing behind the used end");
+          assert.is(block.memory[TABLE + items * 16], DIRT, "nothing behind the rows");
+          const texts = Array.from({ length: items }, (_, item) => block.text(item));
+          block.memory.fill(DIRT);
+          return texts;
+        };
+        assert.equal(taken(10, 1000, false), [], "invalid before a seek");
+        iter.seekToFirst();
+        assert.equal(taken(0, 1000, false), []);
+        assert.equal(taken(10, 2, false), [], "the first entry takes 3 bytes");
+        assert.is(entryText(iter), "b=0");
+        assert.equal(taken(10, 3, false), ["db=0"]);
+        assert.equal(taken(10, 9, false), ["dd=1", "dd\0=2"], "3 and 4 bytes, exactly 2 left");
+        assert.is(entryText(iter), "f=3");
+        assert.equal(taken(1, 1000, false), ["df=3"]);
+        iter.next();
+        assert.is(iter.valid, false);
+        iter.seekToLast();
+        assert.equal(taken(2, 1000, true), ["dh=4", "df=3"]);
+        assert.is(entryText(iter), "d\0=2");
+        assert.equal(taken(10, 1000, true), ["dd\0=2", "dd=1", "db=0"]);
+        assert.is(iter.valid, false);
+        assert.equal(taken(10, 1000, true), []);
+      });
+      withIter(engine, bounds("c", "g"), (iter) => {
+        const block = new Block();
+        iter.seekToFirst();
+        assert.is(iter.takeArena(block.request(10, 1000, false)).items, 3, "bounds hold");
+      });
+    },
+  },
+  {
+    title: "takeArena without values, and mixed with single steps",
+    async run({ engine }) {
+      await fill(engine);
+      withIter(engine, { ...NO_BOUNDS, keysOnly: true }, (iter) => {
+        const block = new Block();
+        iter.seek(utf8("d"));
+        assert.is(iter.takeArena(block.request(1, 1000, false)).items, 1);
+        assert.is(block.text(0), "dd=");
+        assert.is(entryText(iter), "d\0=");
+        iter.next();
+        assert.is(iter.takeArena(block.request(9, 1000, false)).items, 2);
+        assert.equal([block.text(0), block.text(1)], ["df=", "dh="]);
+      });
+    },
+  },
+  {
+    title: `takeArena over ${MIXED_COUNT} entries of mixed sizes, forward and reverse`,
+    async run({ engine }) {
+      const batch = engine.newWriteBatch();
+      for (let i = 0; i < MIXED_COUNT; i++) batch.put("default", mixedKey(i), mixedValue(i));
+      await engine.write(batch, { sync: false });
+      withIter(engine, NO_BOUNDS, (iter) => {
+        takeAllMixedArena(iter, false);
+        takeAllMixedArena(iter, true);
       });
     },
   },
