@@ -268,7 +268,8 @@ export class TxnMust {
     forUpdateTs: Ts,
     fields: Partial<AcquirePessimisticLockRequest> = {},
   ): WaitOutcome {
-    const request = acquireRequest(list(keys), primary, startTs, forUpdateTs, fields);
+    const waiting = { waitTimeoutMs: 0, ...fields };
+    const request = acquireRequest(list(keys), primary, startTs, forUpdateTs, waiting);
     const answer = this.run<"acquirePessimisticLock">(request);
     if (!answer.ok || answer.value.type !== "wait") {
       assert.unreachable(`acquirePessimisticLock does not wait: ${describe(answer)}`);
