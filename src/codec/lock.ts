@@ -7,9 +7,10 @@
  *   a async commit (varu64 n, n compact bytes) · r rollback_ts (varu64 n, n u64) ·
  *   l last_change (u64, varu64) · s txn_source varu64 · F locked with conflict · g generation u64
  */
+import { assert } from "../base/index.js";
 import { codecError } from "./error.js";
-import { encodeU64, encodeVarI64, encodeVarU64 } from "./number.js";
 import { RecordReader } from "./record_reader.js";
+import { RecordWriter } from "./record_writer.js";
 
 /** PERSISTED: do not renumber. `shared` locks ("H") are parsed and never written. */
 export const LOCK_TYPE = {
@@ -99,38 +100,37 @@ const LOCK_TYPES: ReadonlySet<number> = new Set(Object.values(LOCK_TYPE));
 
 /** Returns the record of a lock. */
 export function encodeLock(lock: Lock): Uint8Array {
-  const parts: Uint8Array[] = [Uint8Array.of(lock.type)];
-  const push = (letter: number, ...fields: Uint8Array[]): void => {
-    parts.push(Uint8Array.of(letter), ...fields);
-  };
-  parts.push(compactBytes(lock.primary), encodeVarU64(lock.startTs), encodeVarU64(lock.ttl));
   const { shortValue, secondaries, rollbackTs, lastChange } = lock;
+  const out = new RecordWriter().byte(lock.type).compactBytes(lock.primary);
+  out.varU64(lock.startTs).varU64(lock.ttl);
   if (shortValue !== undefined) {
-    push(TAG.shortValue, Uint8Array.of(shortValue.length), shortValue);
+    assert(shortValue.length <= SHORT_VALUE_MAX_BYTES, "a value in a record is short");
+    out.byte(TAG.shortValue).byte(shortValue.length).raw(shortValue);
   }
-  if (lock.forUpdateTs !== 0n) push(TAG.forUpdateTs, encodeU64(lock.forUpdateTs));
-  if (lock.txnSize !== 0n) push(TAG.txnSize, encodeU64(lock.txnSize));
-  if (lock.minCommitTs !== 0n) push(TAG.minCommitTs, encodeU64(lock.minCommitTs));
+  if (lock.forUpdateTs !== 0n) out.byte(TAG.forUpdateTs).u64(lock.forUpdateTs);
+  if (lock.txnSize !== 0n) out.byte(TAG.txnSize).u64(lock.txnSize);
+  if (lock.minCommitTs !== 0n) out.byte(TAG.minCommitTs).u64(lock.minCommitTs);
   if (lock.useAsyncCommit) {
-    push(
-      TAG.asyncCommit,
-      encodeVarU64(BigInt(secondaries.length)),
-      ...secondaries.map(compactBytes),
-    );
+    out.byte(TAG.asyncCommit).varU64(BigInt(secondaries.length));
+    for (const key of secondaries) out.compactBytes(key);
   }
   if (rollbackTs.length > 0) {
-    push(TAG.rollbackTs, encodeVarU64(BigInt(rollbackTs.length)), ...rollbackTs.map(encodeU64));
+    out.byte(TAG.rollbackTs).varU64(BigInt(rollbackTs.length));
+    for (const ts of rollbackTs) out.u64(ts);
   }
   if (lastChange.ts !== 0n || lastChange.versions !== 0n) {
-    push(TAG.lastChange, encodeU64(lastChange.ts), encodeVarU64(lastChange.versions));
+    out.byte(TAG.lastChange).u64(lastChange.ts).varU64(lastChange.versions);
   }
-  if (lock.txnSource !== 0n) push(TAG.txnSource, encodeVarU64(lock.txnSource));
-  if (lock.isLockedWithConflict) push(TAG.conflict);
-  if (lock.generation !== 0n) push(TAG.generation, encodeU64(lock.generation));
-  return Buffer.concat(parts);
+  if (lock.txnSource !== 0n) out.byte(TAG.txnSource).varU64(lock.txnSource);
+  if (lock.isLockedWithConflict) out.byte(TAG.conflict);
+  if (lock.generation !== 0n) out.byte(TAG.generation).u64(lock.generation);
+  return out.finish();
 }
 
-/** Returns the lock of a record. Throws KV:Codec:Io for bytes that are cut or of no known type. */
+/**
+ * Returns the lock of a record; its bytes are views of the record. Throws KV:Codec:Io for bytes that
+ * are cut or of no known type.
+ */
 export function parseLock(record: Uint8Array): Lock {
   const reader = new RecordReader(record);
   const type = reader.byte();
@@ -193,8 +193,4 @@ function readField(
 /** Reads the two numbers of a last_change field. */
 export function readLastChange(reader: RecordReader): LastChange {
   return { ts: reader.u64(), versions: reader.varU64() };
-}
-
-function compactBytes(bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([encodeVarI64(BigInt(bytes.length)), bytes]);
 }

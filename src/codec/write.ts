@@ -6,10 +6,16 @@
  *   type(1) · varu64 start_ts · v short value (u8 length) · R overlapped rollback ·
  *   F gc_fence u64 · l last_change (u64, varu64) · S txn_source varu64
  */
+import { assert } from "../base/index.js";
 import { codecError } from "./error.js";
-import { LAST_CHANGE_UNKNOWN, type LastChange, readLastChange } from "./lock.js";
-import { encodeU64, encodeVarU64 } from "./number.js";
+import {
+  LAST_CHANGE_UNKNOWN,
+  type LastChange,
+  readLastChange,
+  SHORT_VALUE_MAX_BYTES,
+} from "./lock.js";
 import { RecordReader } from "./record_reader.js";
+import { RecordWriter } from "./record_writer.js";
 
 /** PERSISTED: do not renumber. */
 export const WRITE_TYPE = { put: 0x50, delete: 0x44, lock: 0x4c, rollback: 0x52 } as const;
@@ -67,21 +73,24 @@ const WRITE_TYPES: ReadonlySet<number> = new Set(Object.values(WRITE_TYPE));
 /** Returns the record of a write. */
 export function encodeWrite(write: Write): Uint8Array {
   const { shortValue, gcFence, lastChange, txnSource } = write;
-  const parts: Uint8Array[] = [Uint8Array.of(write.type), encodeVarU64(write.startTs)];
+  const out = new RecordWriter().byte(write.type).varU64(write.startTs);
   if (shortValue !== undefined) {
-    parts.push(Uint8Array.of(TAG.shortValue, shortValue.length), shortValue);
+    assert(shortValue.length <= SHORT_VALUE_MAX_BYTES, "a value in a record is short");
+    out.byte(TAG.shortValue).byte(shortValue.length).raw(shortValue);
   }
-  if (write.hasOverlappedRollback) parts.push(Uint8Array.of(TAG.overlappedRollback));
-  if (gcFence !== undefined) parts.push(Uint8Array.of(TAG.gcFence), encodeU64(gcFence));
+  if (write.hasOverlappedRollback) out.byte(TAG.overlappedRollback);
+  if (gcFence !== undefined) out.byte(TAG.gcFence).u64(gcFence);
   if (lastChange.ts !== 0n || lastChange.versions !== 0n) {
-    const bytes = [encodeU64(lastChange.ts), encodeVarU64(lastChange.versions)];
-    parts.push(Uint8Array.of(TAG.lastChange), ...bytes);
+    out.byte(TAG.lastChange).u64(lastChange.ts).varU64(lastChange.versions);
   }
-  if (txnSource !== 0n) parts.push(Uint8Array.of(TAG.txnSource), encodeVarU64(txnSource));
-  return Buffer.concat(parts);
+  if (txnSource !== 0n) out.byte(TAG.txnSource).varU64(txnSource);
+  return out.finish();
 }
 
-/** Returns the write of a record. Throws KV:Codec:Io for bytes that are cut or of no known type. */
+/**
+ * Returns the write of a record; its value is a view of the record. Throws KV:Codec:Io for bytes that
+ * are cut or of no known type.
+ */
 export function parseWrite(record: Uint8Array): Write {
   const reader = new RecordReader(record);
   const type = reader.byte();

@@ -18,15 +18,22 @@ import {
   encodeBytes,
   encodeF64,
   encodeI64,
+  encodeLock,
   encodeRawKey,
   encodeRawValue,
   encodeU64,
   encodeVarI64,
   encodeVarU64,
+  encodeWrite,
   keyAppendTs,
   keyFromRaw,
   keySplitTs,
   keyspacePrefix,
+  LOCK_TYPE,
+  newLock,
+  newWrite,
+  parseLock,
+  parseWrite,
   raftLogKey,
   raftStateKey,
   regionStateKey,
@@ -34,6 +41,7 @@ import {
   snapshotRaftStateKey,
   tsLogical,
   tsPhysical,
+  WRITE_TYPE,
 } from "../../src/codec/index.js";
 import { crc64 } from "../../src/kernel/index.js";
 
@@ -53,6 +61,18 @@ function numberAfter(word: string, input: string): bigint {
 function same(actual: Uint8Array, expected: Uint8Array): Uint8Array {
   assert.is(toHex(actual), toHex(expected));
   return expected;
+}
+
+const WRITE_NAMES = {
+  Put: WRITE_TYPE.put,
+  Delete: WRITE_TYPE.delete,
+  Rollback: WRITE_TYPE.rollback,
+} as const;
+const LOCK_NAMES = { Put: LOCK_TYPE.put, Delete: LOCK_TYPE.delete } as const;
+
+function shortValueOf(input: string): Uint8Array | undefined {
+  const found = /short_value "(.*?)"/.exec(input)?.[1];
+  return found === undefined ? undefined : utf8(found);
 }
 
 /** One per codec name without its remark in brackets; encodes, compares, and decodes back. */
@@ -123,6 +143,34 @@ const CHECKS: Readonly<Record<string, (input: string, expected: Uint8Array) => v
     assert.is(tsPhysical(ts), physical);
     assert.is(tsLogical(ts), logical);
   },
+  write_record(input, expected) {
+    const [type] = input.split(" ") as [keyof typeof WRITE_NAMES];
+    const write = newWrite({
+      type: WRITE_NAMES[type],
+      startTs: numberAfter(
+        "start_ts",
+        input.replace(/2\^(\d+)/, (_, n) => `${2n ** BigInt(n)}`),
+      ),
+      shortValue: input.endsWith(" protected") ? utf8("p") : shortValueOf(input),
+      hasOverlappedRollback: input.includes("overlapped_rollback"),
+      gcFence: input.includes("gc_fence") ? numberAfter("gc_fence", input) : undefined,
+    });
+    same(encodeWrite(write), expected);
+    assert.equal(parseWrite(expected), write);
+  },
+  lock_record(input, expected) {
+    const [type] = input.split(" ") as [keyof typeof LOCK_NAMES];
+    const lock = newLock({
+      type: LOCK_NAMES[type],
+      primary: utf8((/primary "(.*?)"/.exec(input) as unknown as [string, string])[1]),
+      startTs: numberAfter("ts", input),
+      ttl: numberAfter("ttl", input),
+      shortValue: shortValueOf(input),
+      forUpdateTs: input.includes("for_update_ts") ? numberAfter("for_update_ts", input) : 0n,
+    });
+    same(encodeLock(lock), expected);
+    assert.equal(parseLock(expected), lock);
+  },
   "engine_key raft_log": (_, expected) => same(raftLogKey(1n, 2n), expected),
   "engine_key raft_state": (_, expected) => same(raftStateKey(1n), expected),
   "engine_key apply_state": (_, expected) => same(applyStateKey(1n), expected),
@@ -133,7 +181,7 @@ const CHECKS: Readonly<Record<string, (input: string, expected: Uint8Array) => v
 };
 
 test("codec.tsv is whole", () => {
-  assert.is(ROWS.length, 52);
+  assert.is(ROWS.length, 59);
 });
 
 for (const row of ROWS) {
