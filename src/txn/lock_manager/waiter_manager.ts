@@ -53,6 +53,11 @@ type Due =
   | { readonly atMs: number; readonly waiter: Waiter }
   | { readonly atMs: number; readonly queueId: string };
 
+/** Whoever is to be woken at the moment of its deadline is woken. */
+function compareDue(a: Due, b: Due): number {
+  return a.atMs - b.atMs || ("waiter" in a ? 1 : 0) - ("waiter" in b ? 1 : 0);
+}
+
 /** Lazily deleted entries of the heap that may pile up beside the live ones. */
 const STALE_DUE_MAX = 64;
 
@@ -60,7 +65,7 @@ export class LockManager {
   private readonly waiters = new Map<LockWaitToken, Waiter>();
   /** By digest (key hash, start_ts): the newest wait of a transaction for a key. */
   private readonly digests = new Map<string, Waiter>();
-  private readonly dues = new MinHeap<Due>((a, b) => a.atMs - b.atMs);
+  private readonly dues = new MinHeap<Due>(compareDue);
   private readonly queues: LockWaitQueues<Waiter>;
   private nextToken: LockWaitToken = 1;
 
