@@ -87,6 +87,8 @@ export const TIKV_FIELDS = {
   "raftstore.raft-entry-max-size": size("8MiB", "1KiB", "1GiB", "Largest write."),
   "raftstore.pd-heartbeat-tick-interval": duration("1m", "10ms", "1d", "Region heartbeats to PD."),
   "raftstore.pd-store-heartbeat-tick-interval": duration("10s", "10ms", "1d", "Store heartbeats."),
+  "resolved-ts.enable": bool(true, "Keeps the timestamps up to which replicas answer stale reads."),
+  "resolved-ts.advance-ts-interval": duration("20s", "10ms", "1d", "How often they move forward."),
   "pd.endpoints": addresses(["127.0.0.1:2379"], "PD's client addresses.", "list"),
   "pd.retry-interval": duration("300ms", "1ms", "1h", "Wait between attempts to reach PD."),
   "engine.binding": oneOf(

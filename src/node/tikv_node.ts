@@ -97,6 +97,7 @@ export async function startTikvNode(
       prng: new Prng(randomBytes(8).readBigUInt64LE()),
       snapFiles: openSnapFiles(dataDir),
       transport: (hooks) => raft.start(hooks).transport,
+      checkLeader: { send: (...told) => raft.running?.checkLeader.send(...told) },
     },
   );
   shutdown.add("store", () => store.stop());

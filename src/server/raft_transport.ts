@@ -13,11 +13,14 @@ import {
   type SnapshotManager,
   type Transport,
 } from "../raftstore/index.js";
+import type { CheckLeaderPort } from "../storage/index.js";
+import { CheckLeaderClient } from "./check_leader.js";
 import { grpcChannels, type OpenRaftChannel, type RaftSource } from "./raft_channel.js";
 import { RaftClient } from "./raft_client.js";
 import { newRaftCounters, type RaftCounters, registerRaftMetrics } from "./raft_metrics.js";
 import type { RaftTransportOptions } from "./raft_options.js";
 import { type RaftCall, RaftServer, type Respond } from "./raft_server.js";
+import { StoreResolver } from "./resolve.js";
 import { SnapReceiver } from "./snap_receiver.js";
 
 /** The methods of tikvpb.Tikv that other stores call, for a gRPC server with raw bytes. */
@@ -44,6 +47,8 @@ export interface RaftTransportDeps {
 export interface RaftTransport {
   readonly transport: Transport;
   readonly service: RaftService;
+  /** Tells other stores how far they may answer stale reads. */
+  readonly checkLeader: CheckLeaderPort;
   readonly counters: Readonly<RaftCounters>;
   /** Cuts all streams, in both directions. Idempotent. */
   close(): void;
@@ -87,6 +92,7 @@ export function startRaftTransport(
   });
   const server = new RaftServer(own, { ...shared, defer });
   const receiver = new SnapReceiver(own, options, shared);
+  const checkLeader = new CheckLeaderClient({ resolver: new StoreResolver(pd, counters), logger });
   const stop = (): void => {
     server.stop();
     receiver.stop();
@@ -100,10 +106,12 @@ export function startRaftTransport(
       }),
       stop,
     },
+    checkLeader,
     counters,
     close() {
       stop();
       client.close();
+      checkLeader.close();
     },
   };
 }

@@ -29,6 +29,8 @@ export interface StorageOptions {
   /** How long long reads may hold the event loop in one turn, ms. */
   readonly readSliceMs: number;
   readonly txn: TxnOptions;
+  /** resolved-ts.advance-ts-interval, ms; 0 (resolved-ts.enable = false): no stale reads. */
+  readonly advanceTsIntervalMs: number;
 }
 
 const MIB = 1024 * 1024;
@@ -50,6 +52,7 @@ export const STORAGE_DEFAULTS: StorageOptions = {
   scanResponseMaxBytes: 256 * MIB,
   readSliceMs: 2,
   txn: TXN_DEFAULTS,
+  advanceTsIntervalMs: 20_000,
 };
 
 /** Returns the mode of storage.api-version (1 or 2) and storage.enable-ttl. */

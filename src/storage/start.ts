@@ -29,6 +29,7 @@ import {
   type StoreDeps,
 } from "../raftstore/index.js";
 import type { StorageOptions } from "./options.js";
+import type { CheckLeaderPort } from "./resolved_ts/advance.js";
 import { RaftStorage } from "./storage.js";
 import type { OpenDeadlockTransport } from "./txn_deadlock.js";
 import type { Storage } from "./types.js";
@@ -52,6 +53,8 @@ export interface StartDeps {
   readonly snapFiles: SnapFiles;
   /** Makes the way to other stores. */
   readonly transport: StoreDeps["transport"];
+  /** Tells the replicas of regions that this store leads how far they may answer stale reads. */
+  readonly checkLeader?: CheckLeaderPort;
   /** Makes the way to the store that leads deadlock detection. */
   readonly deadlockTransport?: OpenDeadlockTransport;
   /** Default: rounds between turns of the event loop. */
@@ -107,6 +110,7 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
     metrics,
     kernels,
     ...(deadlockTransport && { deadlockTransport }),
+    ...(deps.checkLeader && { checkLeader: deps.checkLeader }),
   });
   // Peers that are alone in their region lead it before requests come.
   await new Promise<void>((resolve) => store.start(resolve));

@@ -23,7 +23,7 @@ import { RawWrites } from "./raw_write.js";
 import { ReadPool } from "./read_pool.js";
 import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
-import type { LeaderInfo } from "./resolved_ts/advance.js";
+import { AdvanceTsWorker, type CheckLeaderPort, type LeaderInfo } from "./resolved_ts/advance.js";
 import { safeTsOfRange, takeLeaders } from "./resolved_ts/leaders.js";
 import { ReadProgress } from "./resolved_ts/progress.js";
 import { storeDebug } from "./store_debug.js";
@@ -54,6 +54,8 @@ export interface StorageDeps {
   readonly kernels: Kernels;
   /** The way to the store that leads deadlock detection; absent: nobody else is asked. */
   readonly deadlockTransport?: OpenDeadlockTransport;
+  /** The way to the replicas of regions that this store leads; absent: nobody is told. */
+  readonly checkLeader?: CheckLeaderPort;
 }
 
 const SYNC = { sync: true } as const;
@@ -99,6 +101,7 @@ export class RaftStorage implements Storage, BatchPath {
   private readonly metrics: StorageMetrics;
   private readonly views: RegionViews;
   private readonly progress = new ReadProgress();
+  private readonly advance: AdvanceTsWorker;
   private closed = false;
 
   constructor(
@@ -150,11 +153,27 @@ export class RaftStorage implements Storage, BatchPath {
       metrics,
       peers: () => router.delegates(),
     });
+    this.advance = this.newAdvance(options.advanceTsIntervalMs);
     bindStorageMetrics(deps.metrics, metrics, () => ({
       writingBytes: this.quota.usedBytes,
       runningReads: this.pool.running,
       ttlPollIntervalMs: options.ttlCheckPollIntervalMs,
     }));
+  }
+
+  private newAdvance(intervalMs: number): AdvanceTsWorker {
+    const { engine, logger, router, timers, pd, checkLeader } = this.deps;
+    const { progress } = this;
+    const { concurrencyManager } = this.txn;
+    return new AdvanceTsWorker(intervalMs, {
+      ...{ engine, logger, timers, progress, concurrencyManager, storeId: router.storeId },
+      port: checkLeader ?? { send: () => undefined },
+      peers: () => router.delegates(),
+      tso: async () => {
+        const reply = await pd.getTimestamps(1);
+        return reply.ok ? reply.value : undefined;
+      },
+    });
   }
 
   get batch(): BatchPath {
@@ -226,6 +245,7 @@ export class RaftStorage implements Storage, BatchPath {
     assert(!this.closed, "a stopped storage does not start again");
     this.ttlChecker.start();
     this.txn.start();
+    this.advance.start();
   }
 
   /** Refuses new requests ("TiKV is Closing"); those under way go on. */
@@ -233,6 +253,7 @@ export class RaftStorage implements Storage, BatchPath {
     this.closed = true;
     this.kv.close();
     this.txn.close();
+    this.advance.stop();
   }
 
   /** Requests that raftstore has not answered. */
