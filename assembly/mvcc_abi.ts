@@ -85,7 +85,7 @@ export const MVCC_FLAG_REVERSE = 8;
 export const MVCC_FLAG_WRITES_END = 16;
 /** Nothing follows the lock block in the range. */
 export const MVCC_FLAG_LOCKS_END = 32;
-/** A read of the newest state on a follower: even the lock of a primary blocks it. */
+/** A read on a follower: at the newest timestamp even the lock of a primary blocks it. */
 export const MVCC_FLAG_REPLICA_READ = 64;
 
 /** Why mvccScan ended. */

@@ -159,16 +159,16 @@ export function judgeLock(params: usize, readTs: u64, key: usize, length: usize)
   const writes = lockType == PUT || lockType == DELETE;
   const bypass = <usize>load<u32>(params, MVCC_BYPASS);
   const bypassCount = load<u32>(params, MVCC_BYPASS_COUNT);
-  if ((flags & MVCC_ISOLATION_MASK) != MVCC_SI) {
-    return writes && !holds(bypass, bypassCount, lockStartTs) ? LOCK_CONFLICTS : LOCK_PASSES;
-  }
-  if (lockStartTs > readTs || !writes || minCommitTs > readTs) return LOCK_PASSES;
-  if (holds(bypass, bypassCount, lockStartTs)) return LOCK_PASSES;
-  if (readTs == u64.MAX_VALUE) {
-    if ((flags & MVCC_FLAG_REPLICA_READ) != 0) return LOCK_BLOCKS;
-    if (!asyncCommit && isPrimary(key, length)) return LOCK_PASSES;
+  if (!writes || holds(bypass, bypassCount, lockStartTs)) return LOCK_PASSES;
+  const si = (flags & MVCC_ISOLATION_MASK) == MVCC_SI;
+  if (si) {
+    if (lockStartTs > readTs || minCommitTs > readTs) return LOCK_PASSES;
+    const leads = (flags & MVCC_FLAG_REPLICA_READ) == 0;
+    // "Newest" asks for what is committed when the primary is read.
+    const newest = readTs == u64.MAX_VALUE && leads && !asyncCommit;
+    if (newest && isPrimary(key, length)) return LOCK_PASSES;
   }
   const access = <usize>load<u32>(params, MVCC_ACCESS);
   if (holds(access, load<u32>(params, MVCC_ACCESS_COUNT), lockStartTs)) return LOCK_IS_READ;
-  return LOCK_BLOCKS;
+  return si ? LOCK_BLOCKS : LOCK_CONFLICTS;
 }

@@ -4,7 +4,13 @@
  * storage/ adapts engine snapshots to it; tests and the simulator bring their own.
  */
 import type { Lock } from "../codec/index.js";
-import type { Entries } from "../engine/index.js";
+import type {
+  ArenaGet,
+  ArenaGetResult,
+  ArenaTake,
+  ArenaTakeResult,
+  Entries,
+} from "../engine/index.js";
 
 export type MvccCf = "default" | "lock" | "write";
 
@@ -30,12 +36,19 @@ export interface MvccCursor {
   value(): Uint8Array;
   /** As engine Iter.take: entries from here on, and the cursor moves behind them. */
   take(maxItems: number, maxBytes: number, reverse?: boolean): Entries;
+  /**
+   * As engine Iter.takeArena: the keys in linear memory are the engine's, with CF and data prefix.
+   * Absent where there is no engine below.
+   */
+  takeBlock?(request: ArenaTake): ArenaTakeResult;
   close(): void;
 }
 
 export interface MvccSnapshot {
   get(cf: MvccCf, key: Uint8Array): Uint8Array | undefined;
   multiGet(cf: MvccCf, keys: readonly Uint8Array[]): (Uint8Array | undefined)[];
+  /** As Engine.multiGetArena; the keys are the engine's. Absent where there is no engine below. */
+  multiGetBlock?(request: ArenaGet): ArenaGetResult;
   /** The caller closes the cursor before the snapshot. */
   cursor(cf: MvccCf, range: CursorRange): MvccCursor;
   /** Pessimistic locks that are kept in the leader's memory; absent where there are none. */

@@ -41,6 +41,8 @@ export interface ScanRange {
   readonly lower: Uint8Array;
   readonly upper: Uint8Array;
   readonly reverse: boolean;
+  /** Values are not wanted; a scan may leave them out of its rows. */
+  readonly keyOnly?: boolean;
 }
 
 /** A walk through a range that finds the row of each key, in key order or against it. */

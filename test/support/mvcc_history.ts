@@ -242,14 +242,14 @@ function seenLock(reader: PlainReader, { key, userKey, lock }: KeyHistory): Seen
   const row = { key: toHex(key), value: toHex(encodeLock(lock)), commitTs: 0n, startTs };
   if (type !== LOCK_TYPE.put && type !== LOCK_TYPE.delete) return "pass";
   if (bypass.includes(startTs)) return "pass";
-  if (isolation === "rcCheckTs") return { ...row, outcome: MVCC_CONFLICT_LOCK };
-  if (startTs > readTs || lock.minCommitTs > readTs) return "pass";
-  const locked = { ...row, outcome: MVCC_LOCKED };
-  if (readTs === TS_MAX) {
-    if (reader.replicaRead) return locked;
-    if (toHex(lock.primary) === toHex(userKey) && !lock.useAsyncCommit) return "pass";
+  if (isolation === "si") {
+    if (startTs > readTs || lock.minCommitTs > readTs) return "pass";
+    const isPrimary = toHex(lock.primary) === toHex(userKey);
+    const newest = readTs === TS_MAX && !reader.replicaRead && !lock.useAsyncCommit;
+    if (newest && isPrimary) return "pass";
   }
-  if (!access.includes(startTs)) return locked;
+  const outcome = isolation === "si" ? MVCC_LOCKED : MVCC_CONFLICT_LOCK;
+  if (!access.includes(startTs)) return { ...row, outcome };
   return type === LOCK_TYPE.put ? valueRow(reader, key, lock.shortValue, startTs, 0n) : "none";
 }
 

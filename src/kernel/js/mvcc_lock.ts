@@ -164,16 +164,16 @@ export function judgeLock(params: number, readTs: U64Pair, key: number, length: 
   const writes = lock.type === PUT || lock.type === DELETE;
   const bypass = word(params + MVCC_BYPASS);
   const bypassCount = word(params + MVCC_BYPASS_COUNT);
-  if ((flags & MVCC_ISOLATION_MASK) !== MVCC_SI) {
-    return writes && !holdsStartTs(bypass, bypassCount) ? LOCK_CONFLICTS : LOCK_PASSES;
-  }
-  if (isGreater(lock.startTs, readTs) || !writes) return LOCK_PASSES;
-  if (isGreater(lock.minCommitTs, readTs)) return LOCK_PASSES;
-  if (holdsStartTs(bypass, bypassCount)) return LOCK_PASSES;
-  if (readTs.low === U32_MAX && readTs.high === U32_MAX) {
-    if ((flags & MVCC_FLAG_REPLICA_READ) !== 0) return LOCK_BLOCKS;
-    if (!lock.asyncCommit && isPrimary(key, length)) return LOCK_PASSES;
+  if (!writes || holdsStartTs(bypass, bypassCount)) return LOCK_PASSES;
+  const si = (flags & MVCC_ISOLATION_MASK) === MVCC_SI;
+  if (si) {
+    if (isGreater(lock.startTs, readTs) || isGreater(lock.minCommitTs, readTs)) return LOCK_PASSES;
+    const newest = readTs.low === U32_MAX && readTs.high === U32_MAX;
+    const leads = (flags & MVCC_FLAG_REPLICA_READ) === 0;
+    // "Newest" asks for what is committed when the primary is read.
+    if (newest && leads && !lock.asyncCommit && isPrimary(key, length)) return LOCK_PASSES;
   }
   const isCommitted = holdsStartTs(word(params + MVCC_ACCESS), word(params + MVCC_ACCESS_COUNT));
-  return isCommitted ? LOCK_IS_READ : LOCK_BLOCKS;
+  if (isCommitted) return LOCK_IS_READ;
+  return si ? LOCK_BLOCKS : LOCK_CONFLICTS;
 }
