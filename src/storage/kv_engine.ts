@@ -3,7 +3,16 @@
  * data. Not here: how reads are confirmed and writes replicated (raft_kv.ts).
  */
 import { dataEndKey, dataKey } from "../codec/index.js";
-import type { CfName, Entries, Iter, IterOptions, Snapshot, WriteBatch } from "../engine/index.js";
+import type {
+  ArenaGet,
+  ArenaGetResult,
+  CfName,
+  Entries,
+  Iter,
+  IterOptions,
+  Snapshot,
+  WriteBatch,
+} from "../engine/index.js";
 import {
   checkKeysInRegion,
   keyNotInRegion,
@@ -33,6 +42,8 @@ export interface RegionSnapshot extends RawReader {
     upper: Uint8Array,
     options: Pick<IterOptions, "keysOnly" | "fillCache">,
   ): Iter;
+  /** As Engine.multiGetArena; the caller has checked the keys, which are the engine's. */
+  multiGetArena(request: ArenaGet): ArenaGetResult;
   close(): void;
 }
 
@@ -132,6 +143,10 @@ export class BoundedSnapshot implements RegionSnapshot {
     options: Pick<IterOptions, "keysOnly" | "fillCache">,
   ): Iter {
     return this.inner.iterate(cf, { ...clip(lower, upper, this.region), ...options });
+  }
+
+  multiGetArena(request: ArenaGet): ArenaGetResult {
+    return this.inner.multiGetArena(request);
   }
 
   close(): void {

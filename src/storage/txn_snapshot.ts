@@ -1,6 +1,13 @@
 /** A region snapshot as MVCC code reads it: region keys without the data prefix, three CFs. */
 import { dataKey } from "../codec/index.js";
-import type { Entries, Iter } from "../engine/index.js";
+import type {
+  ArenaGet,
+  ArenaGetResult,
+  ArenaTake,
+  ArenaTakeResult,
+  Entries,
+  Iter,
+} from "../engine/index.js";
 import type { CursorRange, MvccCf, MvccCursor, MvccSnapshot } from "../mvcc/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 
@@ -49,6 +56,10 @@ class RegionCursor implements MvccCursor {
     return { keys: keys.map((key) => key.subarray(1)), values };
   }
 
+  takeBlock(request: ArenaTake): ArenaTakeResult {
+    return this.iter.takeArena(request);
+  }
+
   close(): void {
     this.iter.close();
   }
@@ -68,6 +79,10 @@ export class TxnSnapshot implements MvccSnapshot {
 
   multiGet(cf: MvccCf, keys: readonly Uint8Array[]): (Uint8Array | undefined)[] {
     return this.inner.multiGet(cf, keys);
+  }
+
+  multiGetBlock(request: ArenaGet): ArenaGetResult {
+    return this.inner.multiGetArena(request);
   }
 
   cursor(cf: MvccCf, { lower, upper, keysOnly = false }: CursorRange): MvccCursor {
