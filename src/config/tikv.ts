@@ -22,6 +22,7 @@ import {
 } from "./schema.js";
 import type { Problem } from "./toml.js";
 import { TRANSPORT_FIELDS } from "./transport.js";
+import { TXN_FIELDS } from "./txn.js";
 import type { Validated } from "./validate.js";
 
 export const TIKV_FIELDS = {
@@ -29,6 +30,7 @@ export const TIKV_FIELDS = {
   ...LIMIT_FIELDS,
   ...RAFTSTORE_FIELDS,
   ...TRANSPORT_FIELDS,
+  ...TXN_FIELDS,
   "server.addr": address("127.0.0.1:20160", "Where gRPC listens; port 0 takes any free port."),
   "server.advertise-addr": address(
     "",

@@ -69,6 +69,24 @@ export function storageOptions(config: TikvConfig): StorageOptions {
     advanceTsIntervalMs: config["resolved-ts.enable"]
       ? config["resolved-ts.advance-ts-interval"]
       : 0,
+    txn: txnOptions(config),
+  };
+}
+
+function txnOptions(config: TikvConfig): StorageOptions["txn"] {
+  return {
+    memoryQuotaBytes: config["storage.memory-quota"],
+    asyncApplyPrewrite: config["storage.enable-async-apply-prewrite"],
+    statusCacheMax: config["storage.txn-status-cache-capacity"],
+    slowLogThresholdMs: config["slow-log-threshold"],
+    pipelined: config["pessimistic-txn.pipelined"],
+    inMemory: config["pessimistic-txn.in-memory"],
+    inMemoryPeerMaxBytes: config["pessimistic-txn.in-memory-peer-size-limit"],
+    inMemoryInstanceMaxBytes: config["pessimistic-txn.in-memory-instance-size-limit"],
+    waitForLockTimeoutMs: config["pessimistic-txn.wait-for-lock-timeout"],
+    wakeUpDelayMs: config["pessimistic-txn.wake-up-delay-duration"],
+    maxTsDriftMs: config["storage.max-ts.max-drift"],
+    maxTsSyncIntervalMs: config["storage.max-ts.cache-sync-interval"],
   };
 }
 
