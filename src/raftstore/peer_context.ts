@@ -1,6 +1,6 @@
 /** What the peers of a store share: ports, tables and the way to each other. store.ts fills it. */
 import type { Clock, Logger, Prng } from "../base/index.js";
-import type { SplitWish } from "./commands.js";
+import type { SplitWish, WriteCommand } from "./commands.js";
 import type { EnginePort } from "./engine_port.js";
 import type { ApplyMsg, PeerMsg } from "./messages.js";
 import type { ReplicationOptions } from "./options.js";
@@ -40,6 +40,8 @@ export interface PeerStore {
   checkSplit(peer: Peer): void;
   /** The peer has heard no leader for very long: PD is asked whether it is a member. */
   validate(peer: Peer): void;
+  /** What is to be proposed before a leader gives leadership or keys away. */
+  handOver(peer: Peer): WriteCommand | undefined;
 }
 
 export interface PeerContext {

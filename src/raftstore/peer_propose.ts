@@ -173,9 +173,13 @@ const ADMIN_PROPOSAL = {
 
 /** Proposes an admin command, or begins a transfer. */
 export function proposeAdmin(peer: Peer, ctx: PeerContext, request: AdminRequest): void {
-  proposeWrites(peer, ctx);
   const { header, command, done } = request;
   const { kind } = command;
+  if (peer.isLeader && (kind === "split" || kind === "transferLeader")) {
+    const last = ctx.store.handOver(peer);
+    if (last !== undefined) addWrite(peer, ctx, last);
+  }
+  proposeWrites(peer, ctx);
   const problem =
     checkCommand(peer, ctx, header, kind, "leader") ?? checkAdminMoment(peer, ctx, command);
   if (problem !== undefined) {

@@ -4,6 +4,7 @@
  * Source: tikv raftstore/store/worker/read.rs ReadDelegate.
  */
 import type { RouteResult } from "../batch/index.js";
+import type { WriteCommand } from "./commands.js";
 import type { FlowCounter } from "./flow.js";
 import type { PeerMsg } from "./messages.js";
 import type { PeerInfo, RegionError } from "./region.js";
@@ -43,6 +44,11 @@ export interface RegionRouter {
    * Hands a message to a peer, in the order of the calls. Only for "sent" will its `done` be called.
    */
   send(regionId: number, message: PeerMsg): RouteResult;
+  /**
+   * Sets who is asked, in a peer's round, when a leader is about to give its leadership or keys away
+   * (transfer, split): what is returned is proposed before that. Absent where that never happens.
+   */
+  beforeHandover?(write: (peer: ReadDelegate) => WriteCommand | undefined): void;
   /** Counts a request that the checks of its context refused. */
   onRefused(error: RegionError): void;
 }

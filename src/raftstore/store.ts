@@ -27,6 +27,7 @@ import {
 } from "../batch/index.js";
 import type { Kernels } from "../kernel/index.js";
 import { ApplyMetrics, bindApplyMetrics } from "./apply/metrics.js";
+import type { WriteCommand } from "./commands.js";
 import { DiskMonitor, type StatFs } from "./disk.js";
 import type { EnginePort } from "./engine_port.js";
 import { ApplySystem } from "./fsm/apply.js";
@@ -41,7 +42,7 @@ import type { Peer } from "./peer.js";
 import { answerAll, answerMessage, CLOSING, regionNotFound } from "./peer_answer.js";
 import type { PeerContext, PeerStore } from "./peer_context.js";
 import { bindRaftMetrics, RaftMetrics } from "./raft_metrics.js";
-import type { RegionRouter } from "./read_delegate.js";
+import type { ReadDelegate, RegionRouter } from "./read_delegate.js";
 import type { RegionError } from "./region.js";
 import { RaftRouter } from "./router.js";
 import type { SnapFiles } from "./snapshot/files.js";
@@ -138,6 +139,8 @@ export class Store implements RegionRouter {
   private readonly pd: StorePd;
   private readonly peers: StorePeers;
   private readonly ticker: Ticker;
+  /** What a leader writes before it gives leadership or keys away. */
+  private lastWrite: (peer: ReadDelegate) => WriteCommand | undefined = () => undefined;
   private state: "new" | "running" | "stopped" = "new";
 
   constructor(
@@ -242,6 +245,10 @@ export class Store implements RegionRouter {
     return this.router.send(regionId, message);
   }
 
+  beforeHandover(write: (peer: ReadDelegate) => WriteCommand | undefined): void {
+    this.lastWrite = write;
+  }
+
   onRefused(error: RegionError): void {
     this.counters.onRefused(error);
   }
@@ -323,6 +330,7 @@ export class Store implements RegionRouter {
       halve: (peer, wish) => this.pd.halve(peer, wish),
       checkSplit: (peer) => this.pd.checkSplit(peer),
       validate: (peer) => this.pd.validate(peer),
+      handOver: (peer) => this.lastWrite(peer),
     };
   }
 

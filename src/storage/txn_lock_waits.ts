@@ -3,6 +3,7 @@
  * answers or repeats requests whose wait is over. Source: tikv src/server/lock_manager.
  */
 import { assert, type Clock, type Timers } from "../base/index.js";
+import type { KeyedLock } from "../mvcc/index.js";
 import {
   type DeadlockFound,
   type LockManager,
@@ -59,6 +60,13 @@ export class LockWaitDriver implements LockWaits {
     if (this.waiting.size === 0 || locks.length === 0) return;
     const nowMs = this.deps.clock.monotonicMs();
     this.carryOut(nowMs, this.deps.manager.release(nowMs, locks));
+  }
+
+  onAcquired(locks: readonly KeyedLock[]): void {
+    const { clock, manager } = this.deps;
+    if (this.waiting.size === 0) return;
+    const nowMs = clock.monotonicMs();
+    for (const { key, lock } of locks) this.carryOut(nowMs, manager.acquired(nowMs, key, lock));
   }
 
   /** The detector found a deadlock for an edge of this store. */

@@ -89,6 +89,8 @@ export interface TxnGauges {
   readonly memoryBytes: number;
   readonly maxTs: bigint;
   readonly memoryLocks: number;
+  readonly pessimisticLockBytes: number;
+  readonly pessimisticLocks: { readonly kept: number; readonly written: number };
   readonly lockWaits: number;
   readonly detector: Pick<Detector, "edges" | "metrics" | "role">;
 }
@@ -127,6 +129,17 @@ export function bindTxnMetrics(
   const memory = gauge("tikv_scheduler_memory_usage_bytes", "Bytes of those commands.");
   const maxTs = gauge("tikv_concurrency_manager_max_ts", "max_ts of this store.");
   const locks = gauge("tikv_concurrency_manager_memory_locks", "Keys that are held in memory.");
+  const bytes = gauge(
+    "tikv_in_memory_pessimistic_locks_memory_size",
+    "Bytes of the pessimistic locks in memory.",
+  );
+  const kept = totalOf(
+    registry.counter({
+      name: "tikv_in_memory_pessimistic_locking",
+      help: "Pessimistic locks that were kept in memory, and those that had to be written.",
+      labelNames: ["result"],
+    }),
+  );
   const collectWaits = bindLockManagerMetrics(registry);
   registry.onCollect(() => {
     for (const copy of copies) copy();
@@ -136,6 +149,9 @@ export function bindTxnMetrics(
     memory.set(now.memoryBytes);
     maxTs.set(Number(now.maxTs));
     locks.set(now.memoryLocks);
+    bytes.set(now.pessimisticLockBytes);
+    kept(now.pessimisticLocks.kept, { result: "success" });
+    kept(now.pessimisticLocks.written, { result: "full" });
     collectWaits(now);
   });
 }

@@ -13,6 +13,7 @@ import type { RegionSnapshot } from "./kv_engine.js";
 import type { ReadPool, SlicedRead } from "./read_pool.js";
 import { deadlineOf } from "./txn_deps.js";
 import { deadlineFailure } from "./txn_errors.js";
+import type { MemoryLockKeeper } from "./txn_lock_keeper.js";
 import { failed } from "./txn_read.js";
 import {
   type ReadGate,
@@ -49,6 +50,7 @@ export class TxnScans {
     private readonly deps: ReadGateDeps,
     private readonly gate: ReadGate,
     private readonly pool: ReadPool,
+    private readonly memoryLocks: MemoryLockKeeper,
   ) {}
 
   scan(
@@ -83,9 +85,15 @@ export class TxnScans {
     const leader = { ...ctx, replicaRead: false, staleRead: false };
     const run = new ReadRun(this.deps, "scan_lock", leader, [startKey], details);
     return this.pooled<readonly LockInfo[]>(run, maxVersion, startKey, () => {
-      const held = this.memoryLock(startKey, endKey, maxVersion);
-      if (held !== undefined) return failed({ kind: "keyIsLocked", lock: held });
-      return (snapshot) => new LockScanRead(run, snapshot, request, this.deadline(ctx));
+      const blocking = this.memoryLock(startKey, endKey, maxVersion);
+      if (blocking !== undefined) return failed({ kind: "keyIsLocked", lock: blocking });
+      return (snapshot) => {
+        // Of this moment: a lock that a write replaces later is in neither the table nor the snapshot.
+        const { peer } = snapshot;
+        const held = this.memoryLocks.copyOf({ peer, term: peer.term }, startKey, endKey);
+        const view = new TxnSnapshot(snapshot, false, held);
+        return new LockScanRead(run, snapshot, view, request, this.deadline(ctx));
+      };
     });
   }
 
@@ -211,10 +219,11 @@ class LockScanRead implements SlicedRead<TxnReply<readonly LockInfo[]>> {
   constructor(
     run: ReadRun,
     private readonly snapshot: RegionSnapshot,
+    view: TxnSnapshot,
     private readonly request: ScanLockRequest,
     private readonly late: () => boolean,
   ) {
-    this.reader = new MvccReader(new TxnSnapshot(snapshot, false), run.details.statistics);
+    this.reader = new MvccReader(view, run.details.statistics);
     this.from = request.startKey;
   }
 

@@ -10,8 +10,7 @@
  * - A write carries the term of its snapshot.
  */
 import { assert, ok } from "../base/index.js";
-import { dataKey } from "../codec/index.js";
-import type { Modify } from "../mvcc/index.js";
+import type { KeyedLock, Modify } from "../mvcc/index.js";
 import type {
   CommandState,
   ProcessContext,
@@ -31,6 +30,8 @@ import { LatchQueue } from "./latches.js";
 import { checkTxnKeySize, checkTxnVersion, keysOfRequest, requestBytes } from "./txn_check.js";
 import { deadlineOf, type LeaderSnapshot, openOnLeader, type TxnDeps } from "./txn_deps.js";
 import { deadlineFailure, fromFailure, isBusy, type TxnFailure, txnFailure } from "./txn_errors.js";
+import { batchOf, type MemoryLockKeeper } from "./txn_lock_keeper.js";
+import type { Leaving } from "./txn_memory_locks.js";
 import { logIfSlow } from "./txn_slow_log.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
 import { TxnStatusCache } from "./txn_status_cache.js";
@@ -44,6 +45,7 @@ export interface SchedulerDeps extends TxnDeps {
   /** Whether max_ts covers the reads of a region's earlier leaders. */
   readonly maxTs: { isSynced(snapshot: LeaderSnapshot): boolean };
   readonly lockWaits: LockWaits;
+  readonly memoryLocks: MemoryLockKeeper;
 }
 
 /** A request that met a lock and may wait for it. */
@@ -61,6 +63,7 @@ export interface BlockedRequest {
 export interface LockWaits {
   wait(blocked: BlockedRequest): void;
   onReleased(locks: readonly ReleasedLock[]): void;
+  onAcquired(locks: readonly KeyedLock[]): void;
 }
 
 /** A command under way. */
@@ -197,8 +200,8 @@ export class TxnScheduler {
 
   /** Looks for the keys that a command concerns, then goes on with them. */
   private scan<K extends TxnCommandKind>(task: Task<K>, state: CommandState<K>): void {
-    this.withSnapshot(task, noLatches, ({ snapshot }) => {
-      const found = this.decide(task, snapshot, (context) => task.command.scan?.(state, context));
+    this.withSnapshot(task, noLatches, (leader) => {
+      const found = this.decide(task, leader, (context) => task.command.scan?.(state, context));
       if (found === undefined) return;
       if (!found.ok) this.end(task, txnFailure(found.error, task.ctx.regionId));
       else if (found.value !== undefined) this.step(task, found.value);
@@ -245,20 +248,21 @@ export class TxnScheduler {
    */
   private decide<K extends TxnCommandKind, R>(
     task: Task<K>,
-    snapshot: LeaderSnapshot["snapshot"],
+    leader: LeaderSnapshot,
     rules: (context: Pick<ProcessContext, "snapshot" | "statistics" | "concurrencyManager">) => R,
   ): R | undefined {
-    const { clock, concurrencyManager, txnMetrics } = this.deps;
+    const { clock, concurrencyManager, memoryLocks, txnMetrics } = this.deps;
     const { command, details } = task;
     const { statistics } = details;
     const startedMs = clock.monotonicMs();
     try {
-      return rules({ snapshot: new TxnSnapshot(snapshot), statistics, concurrencyManager });
+      const snapshot = new TxnSnapshot(leader.snapshot, true, memoryLocks.viewOf(leader));
+      return rules({ snapshot, statistics, concurrencyManager });
     } catch (error) {
       this.fail(task, noLatches, error);
       return undefined;
     } finally {
-      snapshot.close();
+      leader.snapshot.close();
       const tookMs = clock.monotonicMs() - startedMs;
       details.processMs += tookMs;
       txnMetrics.observeProcess(command.tag, tookMs);
@@ -267,19 +271,24 @@ export class TxnScheduler {
 
   private process<K extends TxnCommandKind>(step: Step<K>, state: CommandState<K>): void {
     const { task, leader, release } = step;
-    const { maxTs, txnMetrics } = this.deps;
+    const { maxTs, memoryLocks, txnMetrics } = this.deps;
     txnMetrics.onStage(task.command.tag, "process");
-    const outcome = this.decide(task, leader.snapshot, (context) =>
-      task.command.processWrite(state, {
+    let isInMemory = false;
+    const outcome = this.decide(task, leader, (context) => {
+      const decided = task.command.processWrite(state, {
         ...context,
         maxTsSynced: maxTs.isSynced(leader),
         committedTs: (startTs) => this.statusCache.committedTs(startTs),
-      }),
-    );
+      });
+      if (decided.ok && decided.value.type !== "wait") {
+        isInMemory = memoryLocks.tryKeep(leader, task.command.kind, decided.value.modifies);
+      }
+      return decided;
+    });
     if (outcome === undefined) {
       release();
     } else if (outcome.ok) {
-      this.carryOut(step, outcome.value);
+      this.carryOut(step, outcome.value, isInMemory);
     } else {
       release();
       if (outcome.error.kind === "maxTimestampNotSynced") txnMetrics.maxTsNotSynced++;
@@ -287,7 +296,12 @@ export class TxnScheduler {
     }
   }
 
-  private carryOut<K extends TxnCommandKind>(step: Step<K>, outcome: ProcessOutcome<K>): void {
+  /** `isInMemory`: the changes are made, in the table of locks in memory. */
+  private carryOut<K extends TxnCommandKind>(
+    step: Step<K>,
+    outcome: ProcessOutcome<K>,
+    isInMemory: boolean,
+  ): void {
     const { task, release } = step;
     if (outcome.type === "wait") {
       // Before others can take the latches: what they release must wake it.
@@ -295,27 +309,31 @@ export class TxnScheduler {
       release();
       return;
     }
+    const modifies = isInMemory ? [] : outcome.modifies;
     if (outcome.type === "continue") {
-      this.write(step, outcome.modifies, { frees: true }, (written) => {
+      this.write(step, modifies, { frees: true }, (written) => {
         release();
         if (!written.ok) {
           this.end(task, fromFailure(written));
           return;
         }
+        for (const status of outcome.knownStatus) this.statusCache.note(status);
         this.deps.lockWaits.onReleased(outcome.released);
         this.later(() => this.step(task, outcome.next as CommandState<K>));
       });
       return;
     }
     const reply = ok(outcome.response);
-    const { frees, guards, knownStatus, modifies, released } = outcome;
+    const { frees, guards, knownStatus, pessimisticLocks, released } = outcome;
     const kind = { frees, ...this.hooksOf(outcome.policy, () => task.resolve(reply)) };
     this.write(step, modifies, kind, (written) => {
       for (const guard of guards) guard.release();
       if (written.ok) for (const status of knownStatus) this.statusCache.note(status);
       this.end(task, written.ok ? reply : fromFailure(written));
       release();
-      if (written.ok) this.deps.lockWaits.onReleased(released);
+      if (!written.ok) return;
+      this.deps.lockWaits.onReleased(released);
+      if (pessimisticLocks !== undefined) this.deps.lockWaits.onAcquired(pessimisticLocks);
     });
   }
 
@@ -341,13 +359,11 @@ export class TxnScheduler {
       then(ok(undefined));
       return;
     }
-    const { clock, kv, txnMetrics } = this.deps;
+    const { clock, kv, memoryLocks, txnMetrics } = this.deps;
     const { command, ctx, details } = task;
-    const batch = kv.newBatch();
-    for (const { cf, key, value } of modifies) {
-      if (value === undefined) batch.delete(cf, dataKey(key));
-      else batch.put(cf, dataKey(key), value);
-    }
+    const batch = batchOf(kv, modifies);
+    const leaving = memoryLocks.leavingFor(leader, modifies);
+    const hooks = leaving === undefined ? kind : withLeaving(kind, leaving);
     const startedMs = clock.monotonicMs();
     txnMetrics.onStage(command.tag, "write");
     const header = { ...ctx, term: leader.term };
@@ -356,10 +372,11 @@ export class TxnScheduler {
       details.writeMs += tookMs;
       txnMetrics.observeEngine("write", tookMs);
       txnMetrics.onStage(command.tag, "write_finish");
+      leaving?.onDone(written.ok);
       if (written.ok) txnMetrics.onWritten(command.tag, modifies.length);
       then(written);
     };
-    kv.write(leader.peer, header, batch, { ...kind, admitted: true }).then(
+    kv.write(leader.peer, header, batch, { ...hooks, admitted: true }).then(
       onWritten,
       (error: unknown) => this.fail(task, release, error),
     );
@@ -412,3 +429,14 @@ export class TxnScheduler {
 }
 
 const noLatches = (): void => {};
+
+/** Adds to a write that locks in memory give way to it. */
+function withLeaving(kind: WriteKind, leaving: Leaving): WriteKind {
+  return {
+    ...kind,
+    onProposed: () => {
+      leaving.onProposed();
+      kind.onProposed?.();
+    },
+  };
+}

@@ -8,7 +8,7 @@ import type {
   Entries,
   Iter,
 } from "../engine/index.js";
-import type { CursorRange, MvccCf, MvccCursor, MvccSnapshot } from "../mvcc/index.js";
+import type { CursorRange, MemoryLocks, MvccCf, MvccCursor, MvccSnapshot } from "../mvcc/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 
 /** A cursor over engine keys that shows region keys. */
@@ -67,11 +67,16 @@ class RegionCursor implements MvccCursor {
 
 /** The snapshot stays the caller's: close it after the cursors. */
 export class TxnSnapshot implements MvccSnapshot {
+  readonly memoryLocks?: MemoryLocks;
+
   /** `fillCache` false: a read that should not displace hot blocks. */
   constructor(
     private readonly inner: RegionSnapshot,
     private readonly fillCache = true,
-  ) {}
+    memoryLocks?: MemoryLocks,
+  ) {
+    if (memoryLocks !== undefined) this.memoryLocks = memoryLocks;
+  }
 
   get(cf: MvccCf, key: Uint8Array): Uint8Array | undefined {
     return this.inner.get(cf, key);
@@ -86,7 +91,7 @@ export class TxnSnapshot implements MvccSnapshot {
   }
 
   cursor(cf: MvccCf, { lower, upper, keysOnly = false }: CursorRange): MvccCursor {
-    const { fillCache } = this;
-    return new RegionCursor(this.inner.iterate(cf, lower, upper, { keysOnly, fillCache }));
+    const options = { keysOnly, fillCache: this.fillCache };
+    return new RegionCursor(this.inner.iterate(cf, lower, upper, options));
   }
 }

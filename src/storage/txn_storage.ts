@@ -34,6 +34,7 @@ import type { ReadPool } from "./read_pool.js";
 import { checkTxnVersion, textOfInvalid } from "./txn_check.js";
 import { DeadlockDriver, type OpenDeadlockTransport } from "./txn_deadlock.js";
 import type { TxnDeps } from "./txn_deps.js";
+import { MemoryLockKeeper } from "./txn_lock_keeper.js";
 import { LockWaitDriver } from "./txn_lock_waits.js";
 import { MaxTs } from "./txn_max_ts.js";
 import { bindTxnMetrics, TxnMetrics } from "./txn_metrics.js";
@@ -84,6 +85,7 @@ export class RaftTxnStorage implements TxnStorage {
   private readonly scans: TxnScans;
   private readonly waits: LockWaitDriver;
   private readonly deadlocks: DeadlockDriver;
+  private readonly memoryLocks: MemoryLockKeeper;
 
   constructor(
     private readonly options: StorageOptions,
@@ -95,8 +97,9 @@ export class RaftTxnStorage implements TxnStorage {
     this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
     const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
     const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
+    this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.reads = new TxnReads(readDeps, gate);
-    this.scans = new TxnScans(readDeps, gate, deps.pool);
+    this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);
     const { wakeUpDelayMs, waitForLockTimeoutMs } = options.txn;
     this.deadlocks = new DeadlockDriver({
       ...deps,
@@ -118,12 +121,15 @@ export class RaftTxnStorage implements TxnStorage {
       commandOf: deps.commandOf ?? commandOf,
       maxTs: this.maxTs,
       lockWaits: this.waits,
+      memoryLocks: this.memoryLocks,
     });
     bindTxnMetrics(deps.registry, txnMetrics, () => ({
       runningCommands: this.scheduler.running,
       memoryBytes: this.scheduler.memoryBytes,
       maxTs: concurrencyManager.maxTs,
       memoryLocks: concurrencyManager.size,
+      pessimisticLockBytes: this.memoryLocks.bytes,
+      pessimisticLocks: this.memoryLocks.counts,
       lockWaits: this.waits.size,
       detector: this.deadlocks.detector,
     }));
