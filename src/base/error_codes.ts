@@ -147,6 +147,50 @@ export const ERROR_CODES = {
     cause: "The store has no such column family.",
     remedy: "Use default, write or lock; raw clients want default.",
   },
+  "KV:Storage:KeyIsLocked": {
+    cause: "Another transaction held a lock for as long as the client may retry.",
+    remedy: "Run the transaction again; if it happens often, make transactions shorter.",
+  },
+  "KV:Storage:WriteConflict": {
+    cause: "Another transaction has written a key since this one began.",
+    remedy: "Run the transaction again from its start; transaction(fn) does so by itself.",
+  },
+  "KV:Storage:AlreadyExist": {
+    cause: "A key that was to be inserted has a value.",
+    remedy: "Use put to overwrite it, or another key.",
+  },
+  "KV:Storage:Deadlock": {
+    cause: "Transactions wait for each other's locks in a circle; this one was chosen to give way.",
+    remedy: "Run the transaction again; lock keys in the same order everywhere.",
+  },
+  "KV:Storage:TxnNotFound": {
+    cause: "The transaction has no lock any more: it was committed, or rolled back by others.",
+    remedy: "Run the transaction again; keep it shorter than its locks live.",
+  },
+  "KV:Storage:AssertionFailed": {
+    cause: "A key was or was not there, against what the transaction knew.",
+    remedy: "Report it with the message: it hints at inconsistent data or a bug.",
+  },
+  "RUTILE:Client:TxnAborted": {
+    cause: "Another client rolled the transaction back, because its locks had expired.",
+    remedy: "Run the transaction again; transaction(fn) does so by itself.",
+  },
+  "RUTILE:Client:TxnFinished": {
+    cause: "The transaction was committed or rolled back before.",
+    remedy: "Begin another transaction.",
+  },
+  "RUTILE:Client:TxnTooLarge": {
+    cause: "A transaction or one of its values is larger than it may be.",
+    remedy: "Split it into several transactions, or raise txnBytesMax.",
+  },
+  "RUTILE:Client:LockTimeout": {
+    cause: "A lock could not be had within the wait that was allowed.",
+    remedy: "Roll back and run the transaction again, or allow a longer lockWaitMs.",
+  },
+  "RUTILE:Client:CommitUndetermined": {
+    cause: "The connection broke while the transaction was being committed.",
+    remedy: "Read its keys to see whether it was committed, before doing it again.",
+  },
   "RUTILE:Client:PdUnavailable": {
     cause: "No placement driver answered in time.",
     remedy: "Check the PD endpoints, and that PD runs and can be reached.",

@@ -21,6 +21,8 @@ export interface BackoffKind {
 const STORE = "RUTILE:Client:StoreUnavailable";
 const REGION = "RUTILE:Client:RegionUnavailable";
 
+const LOCKED = "KV:Storage:KeyIsLocked";
+
 export const BACKOFFS = {
   tikvRpc: { baseMs: 100, capMs: 2000, jitter: "equal", code: STORE },
   pdRpc: { baseMs: 500, capMs: 3000, jitter: "equal", code: "RUTILE:Client:PdUnavailable" },
@@ -33,6 +35,9 @@ export const BACKOFFS = {
   maxTsNotSynced: { baseMs: 2, capMs: 500, jitter: "none", code: REGION },
   dataNotReady: { baseMs: 2, capMs: 2000, jitter: "none", code: REGION },
   regionNotInitialized: { baseMs: 2, capMs: 1000, jitter: "none", code: REGION },
+  txnLock: { baseMs: 100, capMs: 3000, jitter: "equal", code: LOCKED },
+  txnLockFast: { baseMs: 2, capMs: 3000, jitter: "equal", code: LOCKED },
+  txnNotFound: { baseMs: 2, capMs: 500, jitter: "none", code: LOCKED },
   isWitness: { baseMs: 1000, capMs: 10_000, jitter: "equal", code: REGION },
 } as const satisfies Record<string, BackoffKind>;
 
@@ -131,18 +136,24 @@ export class Backoffer {
   }
 
   /**
-   * Waits as `name` says, at least `leastMs`. When the budget is used up it throws the code of the
+   * Waits as `name` says, at least `leastMs`, at most `mostMs`. When the budget is used up it throws the code of the
    * kind that was waited for longest, which is the cause and not what it led to at the end; throws
    * Timeout when the wait would end after the deadline, Aborted or Closed when a signal fires.
    */
-  async wait(name: BackoffName, reason: string, leastMs = 0): Promise<void> {
+  async wait(
+    name: BackoffName,
+    reason: string,
+    leastMs = 0,
+    mostMs = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     const kind: BackoffKind = BACKOFFS[name];
     this.check();
     this.note(`${name}: ${reason}`);
     this.#waits ??= new Map();
     const waits = this.#waits.get(name) ?? { count: 0, spentMs: 0 };
     this.#waits.set(name, waits);
-    const waitMs = Math.max(leastMs, backoffMs(kind, waits.count++, this.#deps.random()));
+    const ownMs = backoffMs(kind, waits.count++, this.#deps.random());
+    const waitMs = Math.min(mostMs, Math.max(leastMs, ownMs));
     if (kind.excluded !== true) {
       if (this.#spentMs + waitMs > this.#budgetMs) {
         const spent = `gave up after ${Math.round(this.#spentMs)} ms of waiting`;

@@ -6,7 +6,7 @@ import { ERROR_CODES, type ErrorCode, TikvError } from "../base/index.js";
 
 /** A failed operation of a client. */
 export class ClientError extends TikvError {
-  override readonly name = "ClientError";
+  override readonly name: string = "ClientError";
   /** The reasons for retries before this error, oldest first; at most a few. */
   readonly attempts: readonly string[];
 

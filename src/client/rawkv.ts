@@ -17,7 +17,6 @@ import { type ClientParts, connectParts, newBackoffer } from "./connect.js";
 import { invalidArgument, refusal } from "./errors.js";
 import type { WireRange } from "./key_mode.js";
 import {
-  ABOVE_ALL_KEYS,
   BATCH_KEYS_MAX,
   BATCH_PUT_BYTES_MAX,
   RAW_CLIENT_DEFAULTS,
@@ -28,7 +27,7 @@ import type { CachedRegion } from "./region_cache.js";
 import { type ChunkLimit, type Keyed, sendChunks } from "./region_chunks.js";
 import { earlierEnd } from "./region_locator.js";
 import { RELOAD } from "./region_request.js";
-import { type ScanDeps, scanBackward, scanForward } from "./region_scan.js";
+import { lastOfFull, type ScanDeps, scanBackward, scanBounds, scanForward } from "./region_scan.js";
 import type { Bytes, KvPair, OperationOptions, ScanOptions } from "./types.js";
 
 /** The options that a RawClient needs and those that it may be given. */
@@ -267,12 +266,7 @@ export class RawClient {
     body: RequestOf<C>,
     options: OperationOptions,
   ): Promise<ResponseOf<C>> {
-    const op = this.#op(options);
-    for (;;) {
-      const region = await this.#parts.locator.locate(key, op);
-      const response = await this.#parts.sender.send(region, command, body, op);
-      if (response !== RELOAD) return response;
-    }
+    return this.#parts.sender.sendTo(key, command, body, this.#op(options));
   }
 
   #chunks<T extends Keyed>(
@@ -334,16 +328,13 @@ export class RawClient {
       locator,
       newOp: () => this.#op(options),
       readPage: async (region, range, limit, op) => {
-        // The protocol turns a reverse range round: from its exclusive end down to its start. An
-        // empty end means "below the first key" there, and gets nothing.
-        const upper = range.end.length === 0 && reverse ? ABOVE_ALL_KEYS : range.end;
-        const [startKey, endKey] = reverse ? [upper, range.start] : [range.start, upper];
-        const body = { startKey, endKey, limit, keyOnly, reverse, cf };
+        const body = { ...scanBounds(range, reverse), limit, keyOnly, reverse, cf };
         const response = await sender.send(region, "RawScan", body, op);
         if (response === RELOAD) return RELOAD;
         const failed = response.kvs.find(({ error }) => error !== null);
         if (failed?.error) throw refusal("RawScan", failed.error.abort || failed.error.retryable);
-        return response.kvs;
+        const keys = response.kvs.map(({ key }) => key);
+        return { pairs: response.kvs, lastKey: lastOfFull(keys, limit) };
       },
     };
   }

@@ -64,17 +64,23 @@ async function toChunks<T extends Keyed>(
 
 /**
  * Sends all items with `send`, which answers RELOAD when a chunk must be grouped again. Rejects with
- * the first error; chunks that are under way then still finish.
+ * the first error; chunks that are under way then still finish, before that if `settle` is set.
  */
 export async function sendChunks<T extends Keyed>(
   items: readonly T[],
   limit: ChunkLimit<T>,
-  deps: { locator: RegionLocator; op: Backoffer; concurrencyMax: number },
+  deps: {
+    readonly locator: RegionLocator;
+    readonly op: Backoffer;
+    readonly concurrencyMax: number;
+    readonly settle?: boolean;
+  },
   send: (region: CachedRegion, items: readonly T[]) => Promise<object | typeof RELOAD>,
 ): Promise<void> {
   let left = items;
   while (left.length > 0) {
-    const chunks = await toChunks(left, limit, deps.locator, deps.op);
+    // Taken from the end: the first item's chunk is sent first.
+    const chunks = (await toChunks(left, limit, deps.locator, deps.op)).reverse();
     const again: T[] = [];
     let failed = false;
     const lane = async (): Promise<void> => {
@@ -88,7 +94,9 @@ export async function sendChunks<T extends Keyed>(
       }
     };
     const lanes = Math.min(deps.concurrencyMax, chunks.length);
-    await Promise.all(Array.from({ length: lanes }, lane));
+    const running = Array.from({ length: lanes }, lane);
+    if (deps.settle === true) await Promise.allSettled(running);
+    await Promise.all(running);
     left = again;
   }
 }

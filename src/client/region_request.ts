@@ -95,6 +95,21 @@ export class RegionSender {
     }
   }
 
+  /** Sends a request to the region of `key`, wherever that moves, and returns the answer. */
+  async sendTo<C extends CommandName>(
+    key: Uint8Array,
+    command: C,
+    body: RequestOf<C>,
+    op: Backoffer,
+    attempts?: Attempts,
+  ): Promise<ResponseOf<C>> {
+    for (;;) {
+      const region = await this.#deps.locator.locate(key, op);
+      const response = await this.send(region, command, body, op, attempts);
+      if (response !== RELOAD) return response;
+    }
+  }
+
   #attempt(region: CachedRegion, peer: PeerInfo, attempts?: Attempts): kvrpcpb.IContext {
     const routing = this.#context(region, peer);
     if (attempts === undefined) return routing;

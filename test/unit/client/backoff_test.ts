@@ -52,6 +52,9 @@ test("the table is client-go's", () => {
     ["maxTsNotSynced", 2, 500, "none"],
     ["dataNotReady", 2, 2000, "none"],
     ["regionNotInitialized", 2, 1000, "none"],
+    ["txnLock", 100, 3000, "equal"],
+    ["txnLockFast", 2, 3000, "equal"],
+    ["txnNotFound", 2, 500, "none"],
     ["isWitness", 1000, 10_000, "equal"],
   ];
   assert.is(table.length, Object.keys(BACKOFFS).length);
