@@ -65,6 +65,12 @@ export const TIKV_FIELDS = {
     "365d",
     "How often a background pass deletes expired values.",
   ),
+  "gc.poll-interval": duration(
+    "10s",
+    "10ms",
+    "365d",
+    "How often PD is asked up to where old versions may be deleted.",
+  ),
   "storage.reserve-space": size(
     "256MiB",
     "0B",

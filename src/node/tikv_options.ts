@@ -66,6 +66,7 @@ export function storageOptions(config: TikvConfig): StorageOptions {
     schedulerPendingWriteThresholdBytes: config["storage.scheduler-pending-write-threshold"],
     reserveSpaceBytes: config["storage.reserve-space"],
     ttlCheckPollIntervalMs: config["storage.ttl-check-poll-interval"],
+    gcPollIntervalMs: config["gc.poll-interval"],
     advanceTsIntervalMs: config["resolved-ts.enable"]
       ? config["resolved-ts.advance-ts-interval"]
       : 0,

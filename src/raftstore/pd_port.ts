@@ -150,4 +150,6 @@ export interface PdPort {
   regionHeartbeat(report: RegionReport): Promise<PdReply<void>>;
   /** `count` timestamps; returns the largest, the others are the ones just below it. */
   getTimestamps(count: number): Promise<PdReply<bigint>>;
+  /** Below it versions that are hidden at it may be deleted; 0n = none. Absent: no GC. */
+  getGcSafePoint?(): Promise<PdReply<bigint>>;
 }

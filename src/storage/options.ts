@@ -18,6 +18,8 @@ export interface StorageOptions {
   readonly reserveSpaceBytes: number;
   /** storage.ttl-check-poll-interval, ms; 0 = never. Online. */
   readonly ttlCheckPollIntervalMs: number;
+  /** gc.poll-interval, ms: how often PD is asked for the GC safe point; 0 = never. */
+  readonly gcPollIntervalMs: number;
   /** readpool.unified.max-tasks-per-worker: long reads that may wait. */
   readonly readPoolTasksMax: number;
   /** Long reads that hold a snapshot and take turns. */
@@ -44,6 +46,7 @@ export const STORAGE_DEFAULTS: StorageOptions = {
   schedulerPendingWriteThresholdBytes: 100 * MIB,
   reserveSpaceBytes: 5 * 1024 * MIB,
   ttlCheckPollIntervalMs: 12 * 3600 * 1000,
+  gcPollIntervalMs: 10_000,
   readPoolTasksMax: 2000,
   // A guess: enough to hide no latency (there is one thread), few enough for the npm binding's
   // bounded snapshots. tikv_scheduler_processing_read_duration_seconds would change it.

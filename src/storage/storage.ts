@@ -13,6 +13,8 @@ import { CausalTs } from "./causal_ts.js";
 import { checksumWith } from "./checksum.js";
 import { closingFailure, keyFailure } from "./errors.js";
 import { WriteQuota } from "./flow_control.js";
+import { GcMetrics } from "./gc_metrics.js";
+import { GcWorker } from "./gc_worker.js";
 import { LatchQueue } from "./latches.js";
 import { bindStorageMetrics, StorageMetrics } from "./metrics.js";
 import type { StorageOptions } from "./options.js";
@@ -29,6 +31,7 @@ import { ReadProgress } from "./resolved_ts/progress.js";
 import { storeDebug } from "./store_debug.js";
 import { TtlChecker } from "./ttl_checker.js";
 import type { OpenDeadlockTransport } from "./txn_deadlock.js";
+import { TxnSnapshot } from "./txn_snapshot.js";
 import { RaftTxnStorage } from "./txn_storage.js";
 import type {
   ApiVersion,
@@ -84,6 +87,25 @@ function rawStorage(reads: RawReads, writes: RawWrites): RawStorage {
   };
 }
 
+/** GC reads past the block cache: what it looks at is mostly what nobody else does. */
+function gcWorker(
+  { gcPollIntervalMs }: StorageOptions,
+  kv: RaftKv,
+  deps: StorageDeps,
+): GcWorker | undefined {
+  const { pd } = deps;
+  if (gcPollIntervalMs === 0 || pd.getGcSafePoint === undefined) return undefined;
+  return new GcWorker(gcPollIntervalMs, {
+    ...deps,
+    metrics: new GcMetrics(deps.metrics),
+    getGcSafePoint: async () => (await pd.getGcSafePoint?.()) ?? ok(0n),
+    view: (peer) => {
+      const region = kv.snapshot(peer);
+      return { snapshot: new TxnSnapshot(region, false), close: () => region.close() };
+    },
+  });
+}
+
 /** The storage of one store. */
 export class RaftStorage implements Storage, BatchPath {
   readonly raw: RawStorage;
@@ -95,6 +117,8 @@ export class RaftStorage implements Storage, BatchPath {
   readonly entrySizeMaxBytes: number;
   readonly rawKeyPrefix: Uint8Array = Uint8Array.of(CF_PREFIX.default, 0x7a);
   readonly ttlChecker: TtlChecker;
+  /** Absent when PD cannot be asked. */
+  readonly gcWorker: GcWorker | undefined;
   private readonly kv: RaftKv;
   private readonly pool: ReadPool;
   private readonly quota: WriteQuota;
@@ -154,6 +178,7 @@ export class RaftStorage implements Storage, BatchPath {
       peers: () => router.delegates(),
     });
     this.advance = this.newAdvance(options.advanceTsIntervalMs);
+    this.gcWorker = gcWorker(options, this.kv, deps);
     bindStorageMetrics(deps.metrics, metrics, () => ({
       writingBytes: this.quota.usedBytes,
       runningReads: this.pool.running,
@@ -244,6 +269,7 @@ export class RaftStorage implements Storage, BatchPath {
   start(): void {
     assert(!this.closed, "a stopped storage does not start again");
     this.ttlChecker.start();
+    this.gcWorker?.start();
     this.txn.start();
     this.advance.start();
   }
@@ -265,6 +291,7 @@ export class RaftStorage implements Storage, BatchPath {
   async stop(): Promise<void> {
     this.close();
     await this.ttlChecker.stop();
+    await this.gcWorker?.stop();
     await this.pool.stop();
     while (this.running > 0) await new Promise<void>((resolve) => setImmediate(resolve));
   }
