@@ -26,6 +26,7 @@ export interface CommandTypes {
   CheckTxnStatus: [kvrpcpb.ICheckTxnStatusRequest, kvrpcpb.CheckTxnStatusResponse];
   CheckSecondaryLocks: [kvrpcpb.ICheckSecondaryLocksRequest, kvrpcpb.CheckSecondaryLocksResponse];
   ResolveLock: [kvrpcpb.IResolveLockRequest, kvrpcpb.ResolveLockResponse];
+  ScanLock: [kvrpcpb.IScanLockRequest, kvrpcpb.ScanLockResponse];
 }
 
 export type CommandName = keyof CommandTypes;

@@ -53,6 +53,17 @@ export const PD_FIELDS = {
     "",
     "A location label whose value no two replicas of a region share, whatever is missing then.",
   ),
+  "gc.enable": bool(
+    true,
+    "PD leads GC of transactional data itself, until somebody else moves a safe point.",
+  ),
+  "gc.run-interval": duration("10m", "100ms", "365d", "Between two rounds of PD's own GC leader."),
+  "gc.life-time": duration(
+    "10m",
+    "100ms",
+    "365d",
+    "How long a version can be read after it was overwritten, if PD leads GC.",
+  ),
   ...LOG_FIELDS,
   "engine.binding": oneOf(
     ENGINE_BINDINGS,

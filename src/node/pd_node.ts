@@ -11,6 +11,7 @@ import {
 } from "../pd/index.js";
 import { bindEngineMetrics } from "./bind_metrics.js";
 import type { Environment } from "./environment.js";
+import { startGcLeader } from "./gc_leader_node.js";
 import { advertised, listenOn } from "./ports.js";
 import { checkDataDir } from "./startup_checks.js";
 
@@ -86,5 +87,6 @@ export async function startPdNode(
   shutdown.add("pd", () => pd.stop());
   // Only now: with --port-retry earlier attempts opened engines that are closed again.
   if (engine !== undefined) bindEngineMetrics(metrics, engine, "pd");
+  startGcLeader(config, pd, env);
   return { address: pd.address, engine: pd.engine };
 }

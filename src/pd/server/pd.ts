@@ -11,6 +11,7 @@ import { RaftCluster } from "./cluster.js";
 import { etcdKvHandlers } from "./etcd_kv_service.js";
 import { etcdCluster, etcdMaintenance } from "./etcd_service.js";
 import { type ClientPortServices, openClientPort } from "./front.js";
+import { type PdGc, pdGc } from "./gc_control.js";
 import { GcManager } from "./gc_manager.js";
 import { pdHandlers } from "./grpc_service.js";
 import { HeartbeatStreams } from "./hb_streams.js";
@@ -56,6 +57,8 @@ export interface Pd {
   readonly clusterId: bigint;
   /** The binding that opened, for people. */
   readonly engine: string;
+  /** Safe points for whoever leads GC in PD's name. */
+  readonly gc: PdGc;
   /** Finishes running calls for at most `limits.shutdownGraceMs`, then closes the data. */
   stop(): Promise<void>;
 }
@@ -241,7 +244,15 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
       // Writes in flight finish before the engine closes.
       await engine.close();
     };
-    return { address, clientUrls, clusterId, engine: engine.description, stop };
+    const description = engine.description;
+    return {
+      address,
+      clientUrls,
+      clusterId,
+      engine: description,
+      gc: pdGc(cluster, tso, gc),
+      stop,
+    };
   } catch (error) {
     await tso.stop();
     throw error;
