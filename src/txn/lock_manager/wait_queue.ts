@@ -80,14 +80,13 @@ export class LockWaitQueues<E extends QueueEntry> {
     places.splice(upperBound(places, entry.startTs), 0, { entry, legacyWakeUpIndex });
   }
 
-  /** Takes an entry out. Returns whether it was there. */
-  remove(entry: E): boolean {
+  /** Takes an entry out, if it is still there. */
+  remove(entry: E): void {
     const queue = this.queues.get(toHex(entry.key));
     const at = queue?.places.findIndex((place) => place.entry === entry) ?? -1;
-    if (queue === undefined || at < 0) return false;
+    if (queue === undefined || at < 0) return;
     queue.places.splice(at, 1);
     this.dropIfEmpty(queue);
-    return true;
   }
 
   /** Takes out the head of a queue, as the lock on `key` is gone. undefined: nobody waits. */

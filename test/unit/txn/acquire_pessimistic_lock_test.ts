@@ -113,6 +113,20 @@ test("my pessimistic lock, force lock, older for_update_ts: locked_with_conflict
   txn.mustPessimisticLocked("k", 10, 30);
 });
 
+test("my pessimistic lock, force lock, the same for_update_ts: no conflict is told", () => {
+  const txn = withValue("k", 5, 20);
+  txn.mustAcquirePessimisticLock("k", "k", 10, 30);
+  assert.equal(txn.mustAcquirePessimisticLock("k", "k", 10, 30, FORCE), [{ type: "empty" }]);
+});
+
+test("my pessimistic lock, should_not_exist: a value above the request's for_update_ts is a conflict", () => {
+  const txn = withValue("k", 5, 20);
+  txn.mustAcquirePessimisticLock("k", "k", 10, 30);
+  const fields = { ...FORCE, ...noDuplicates("k") };
+  txn.mustAcquirePessimisticLockErr("writeConflict", "k", "k", 10, 19, fields);
+  txn.mustAcquirePessimisticLockErr("alreadyExist", "k", "k", 10, 20, fields);
+});
+
 test("my pessimistic lock, should_not_exist: the value is found again", () => {
   const txn = withValue("k", 5);
   txn.mustAcquirePessimisticLock("k", "k", 10, 12);
@@ -313,6 +327,7 @@ test("the outcome names the locks that may be kept in memory, and no other chang
   assert.is(outcome?.type, "write");
   if (outcome?.type !== "write") return;
   assert.is(outcome.policy, "onProposed");
+  assert.not.ok(outcome.frees, "not on a full disk");
   const locks = outcome.pessimisticLocks ?? [];
   assert.equal(
     locks.map(({ key, lock }) => [key, lock.startTs, lock.ttl]),

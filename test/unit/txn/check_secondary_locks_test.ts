@@ -5,7 +5,7 @@ import { utf8 } from "../../../src/base/index.js";
 import { LOCK_TYPE, newLock } from "../../../src/codec/index.js";
 import type { SecondaryLocksStatus } from "../../../src/txn/index.js";
 import { TxnMust } from "../../support/txn_must.js";
-import { asyncCommit, put } from "../../support/txn_requests.js";
+import { asyncCommit, encode, put } from "../../support/txn_requests.js";
 
 const ROLLED_BACK: SecondaryLocksStatus = { type: "rolledBack" };
 const FORCE = { allowLockWithConflict: true };
@@ -111,6 +111,25 @@ test("shared lock: the write CF decides, the lock stays", () => {
   assert.equal(txn.mustCheckSecondaryLocks(["a"], 10), ROLLED_BACK);
   assert.is(txn.lockOf("a")?.type, LOCK_TYPE.shared);
   txn.mustHaveRollback("a", 10, true);
+});
+
+test("the lock that goes and the commit that is found are told", () => {
+  const txn = new TxnMust();
+  const step = () => {
+    const keys = [encode("a")];
+    const processed = txn.process<"checkSecondaryLocks">({
+      request: { kind: "checkSecondaryLocks", keys, startTs: 10n },
+    });
+    if (!processed.ok || processed.value.type !== "write") throw new Error("it succeeds");
+    return processed.value;
+  };
+  txn.mustAcquirePessimisticLock("a", "p", 10, 10);
+  const released = { startTs: 10n, commitTs: 0n, key: encode("a"), pessimistic: true };
+  assert.equal([step().released, step().knownStatus], [[released], []]);
+  txn.mustPessimisticRollback("a", 10, 10);
+  txn.mustPrewrite([put("a", "1")], "p", 10);
+  txn.mustCommit("a", 10, 20);
+  assert.equal([step().released, step().knownStatus], [[], [{ startTs: 10n, commitTs: 20n }]]);
 });
 
 test("max_ts is raised to start_ts", () => {

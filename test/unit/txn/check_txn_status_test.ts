@@ -12,7 +12,7 @@ import {
 } from "../../../src/codec/index.js";
 import type { TxnStatus } from "../../../src/txn/index.js";
 import { TxnMust } from "../../support/txn_must.js";
-import { asyncCommit, encode, put } from "../../support/txn_requests.js";
+import { asyncCommit, checkTxnStatusRequest, encode, put } from "../../support/txn_requests.js";
 
 const at = (ms: number, logical = 0): bigint => composeTs(BigInt(ms), BigInt(logical));
 const START = at(100);
@@ -311,28 +311,46 @@ test("max_ts: the greatest of lock_ts, current_ts and caller_start_ts, MAX aside
   }
 });
 
-test("released locks and known commits are told", () => {
-  const txn = locked();
-  const request = {
-    kind: "checkTxnStatus",
-    primaryKey: encode("k"),
-    lockTs: START,
-    callerStartTs: 0n,
-    currentTs: EXPIRED,
-    rollbackIfNotExist: true,
-    forceSyncCommit: false,
-    resolvingPessimisticLock: false,
-    verifyIsPrimary: true,
-  } as const;
-  const expired = txn.process<"checkTxnStatus">({ request });
-  const released = { startTs: START, commitTs: 0n, key: encode("k"), pessimistic: true };
-  assert.equal(expired.ok && expired.value.type === "write" && expired.value.released, [released]);
-  txn.mustPessimisticRollback("k", START, START);
-  txn.mustPrewrite([put("k", "v")], "k", START);
+test("pessimistic lock, TTL expired: the rollback collapses the one below", () => {
+  const txn = new TxnMust();
+  txn.mustRollback("k", at(50));
+  txn.mustAcquirePessimisticLock("k", "k", START, START, TTL);
+  txn.mustCheckTxnStatus("k", START, 0, EXPIRED);
+  txn.mustNotHaveWrite("k", at(50));
+});
+
+test("whoever removes a lock tells of it", () => {
+  const forced = new TxnMust();
+  forced.mustPrewrite([put("k", "v")], "k", START, TTL);
+  forced.mustCommit("k", START, at(110));
+  forced.mustAcquirePessimisticLock("k", "k", START, START, {
+    ...TTL,
+    allowLockWithConflict: true,
+  });
+  for (const [txn, pessimistic, fields] of [
+    [locked("other"), true, VERIFY],
+    [forced, true, {}],
+    [locked(), true, RESOLVING],
+    [locked(), true, {}],
+    [prewritten(), false, {}],
+  ] as const) {
+    const request = checkTxnStatusRequest("k", START, 0, EXPIRED, fields);
+    const step = txn.process<"checkTxnStatus">({ request });
+    const told = step.ok && step.value.type === "write" && step.value.released;
+    assert.equal(told, [{ startTs: START, commitTs: 0n, key: encode("k"), pessimistic }]);
+  }
+});
+
+test("a commit that is found is told to the status cache", () => {
+  const txn = prewritten();
+  const request = checkTxnStatusRequest("k", START, 0, at(101));
+  const known = () => {
+    const step = txn.process<"checkTxnStatus">({ request });
+    return step.ok && step.value.type === "write" && step.value.knownStatus;
+  };
+  assert.equal(known(), []);
   txn.mustCommit("k", START, at(110));
-  const committed = txn.process<"checkTxnStatus">({ request });
-  const known = committed.ok && committed.value.type === "write" && committed.value.knownStatus;
-  assert.equal(known, [{ startTs: START, commitTs: at(110) }]);
+  assert.equal(known(), [{ startTs: START, commitTs: at(110) }]);
 });
 
 test.run();

@@ -66,6 +66,8 @@ test("no keys: a batch is 256 locks; the last one ends the command", () => {
   assert.ok(step.ok && step.value.type === "continue");
   if (!step.ok || step.value.type !== "continue") return;
   assert.is(step.value.released.length, 256);
+  const [head] = step.value.released;
+  assert.equal(head, { startTs: 10n, commitTs: 0n, key: encode(name(0)), pessimistic: true });
   txn.engine.apply(step.value.modifies);
   const second = scan?.(step.value.next, txn.context());
   if (second?.ok !== true || second.value === undefined) throw new Error("44 locks are left");

@@ -62,6 +62,27 @@ test("full: commits and rolls back by the map, others stay", () => {
   txn.mustLocked("c", 12);
 });
 
+test("full: the rollback of a secondary is not protected, and collapses the one below", () => {
+  const txn = new TxnMust();
+  txn.mustRollback("s", 5);
+  txn.mustPrewrite([put("s", "1")], "p", 10);
+  txn.mustResolveLock(10, 0);
+  txn.mustHaveRollback("s", 10, false);
+  txn.mustNotHaveWrite("s", 5);
+});
+
+test("lite: a commit is told to the status cache, a rollback is not", () => {
+  const txn = new TxnMust();
+  txn.mustPrewrite([put("a", "1")], "a", 10);
+  for (const [commitTs, expected] of [
+    [20n, [{ startTs: 10n, commitTs: 20n }]],
+    [0n, []],
+  ] as const) {
+    const step = txn.process<"resolveLock">({ request: resolve({ 10: commitTs }, ["a"]) });
+    assert.equal(step.ok && step.value.type === "write" && step.value.knownStatus, expected);
+  }
+});
+
 test("full: nothing to resolve", () => {
   const txn = new TxnMust();
   txn.mustPrewrite([put("a", "1")], "a", 10);

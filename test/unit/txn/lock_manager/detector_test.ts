@@ -57,8 +57,9 @@ test("leader: edges of its own and of other stores are one graph", () => {
   detector.serve(0, { type: "detect", entry: edge(2, 3) });
   assert.equal(detector.detect(0, edge(3, 2))?.waitChain, [edge(2, 3)]);
   assert.equal(transport.take(), []);
+  detector.detect(0, edge(4, 2));
   const { detects, deadlocks } = detector.metrics;
-  assert.equal({ detects, deadlocks }, { detects: 4, deadlocks: 2 });
+  assert.equal({ detects, deadlocks }, { detects: 5, deadlocks: 2 });
 });
 
 test("leader: other stores take their edges back", () => {
