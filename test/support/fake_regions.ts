@@ -14,6 +14,7 @@ import {
   type RegionError,
   type RegionInfo,
   type RegionRouter,
+  type WriteCommand,
 } from "../../src/raftstore/index.js";
 import type { RequestContext } from "../../src/storage/index.js";
 
@@ -67,6 +68,7 @@ export class FakeRegions implements RegionRouter {
   sendResult: "sent" | "full" | "closed" = "sent";
   readonly #peers = new Map<bigint, FakePeer>();
   readonly #waiting: PeerMsg[] = [];
+  #lastWrite: (peer: ReadDelegate) => WriteCommand | undefined = () => undefined;
   #sorted: readonly FakePeer[] = [];
 
   constructor(readonly engine: Engine) {}
@@ -139,6 +141,16 @@ export class FakeRegions implements RegionRouter {
     return "sent";
   }
 
+  beforeHandover(write: (peer: ReadDelegate) => WriteCommand | undefined): void {
+    this.#lastWrite = write;
+  }
+
+  /** What the leader writes before it gives leadership or keys away, delivered at once. */
+  handOver(peer: FakePeer): void {
+    const command = this.#lastWrite(peer);
+    if (command !== undefined) this.#handle({ kind: "write", command });
+  }
+
   onRefused(error: RegionError): void {
     this.refused.push(error);
   }
@@ -150,10 +162,15 @@ export class FakeRegions implements RegionRouter {
 
   #handle(message: PeerMsg): void {
     if (message.kind === "write") {
-      const { header, data, done } = message.command;
+      const { header, data, onProposed, onCommitted, done } = message.command;
       const found = checkRequest(header, this.storeId, (id) => this.#peers.get(id));
-      if (!found.ok) done(err(found.error));
-      else void this.engine.writeBytes(data, { sync: false }).then(() => done(ok(undefined)));
+      if (!found.ok) {
+        done(err(found.error));
+        return;
+      }
+      onProposed?.();
+      onCommitted?.();
+      void this.engine.writeBytes(data, { sync: false }).then(() => done(ok(undefined)));
     } else if (message.kind === "read") {
       const { header, replicaRead, done } = message.command;
       const by = replicaRead ? "replica" : "leader";
