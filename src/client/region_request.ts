@@ -90,6 +90,9 @@ export class RegionSender {
         if (typeof refused === "string" && refused !== "") throw refusal(command, refused);
         return reply.value as unknown as ResponseOf<C>;
       }
+      if (attempts !== undefined && reply.value.regionError.undeterminedResult !== null) {
+        attempts.isOpen = true;
+      }
       const step = await this.#onRegionError(reply.value, region, peer, selector, op);
       if (step === RELOAD) return RELOAD;
     }

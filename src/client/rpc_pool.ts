@@ -32,6 +32,7 @@ function sendFailure({ message, status: code }: CallFailure): SendFailure {
 export class RpcPool {
   readonly #options: RpcPoolOptions;
   readonly #connections = new Map<string, Connection>();
+  #isClosed = false;
 
   constructor(options: RpcPoolOptions) {
     this.#options = options;
@@ -45,6 +46,9 @@ export class RpcPool {
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<SendReply> {
+    if (this.#isClosed) {
+      return err({ kind: "unreachable", message: "the client is closed", sent: false });
+    }
     const connection = this.#connection(address);
     if (this.#options.batchCommands && isBatched(command)) {
       return connection.batch.send(command, request, timeoutMs, signal);
@@ -62,6 +66,7 @@ export class RpcPool {
 
   /** Closes all connections; what waits fails. */
   close(): void {
+    this.#isClosed = true;
     for (const { batch, channel } of this.#connections.values()) {
       batch.close("the client was closed");
       channel.close();
