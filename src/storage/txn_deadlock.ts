@@ -40,6 +40,7 @@ export class DeadlockDriver implements DeadlockDetector {
   /** The regions for which the role was found. */
   private seen: readonly ReadDelegate[] | undefined;
   private cancelTimer: (() => void) | undefined;
+  private timerMs: number | undefined;
 
   constructor(private readonly deps: DeadlockDeps) {
     const { clock, onFound, timers, ttlMs } = deps;
@@ -57,12 +58,15 @@ export class DeadlockDriver implements DeadlockDetector {
 
   detect(nowMs: number, edge: WaitForEntry): DeadlockFound | undefined {
     this.followRegions();
-    return this.detector.detect(nowMs, edge);
+    const found = this.detector.detect(nowMs, edge);
+    this.arm();
+    return found;
   }
 
   cleanUpWaitFor(nowMs: number, edge: WaitForEntry): void {
     this.followRegions();
     this.detector.cleanUpWaitFor(nowMs, edge);
+    this.arm();
   }
 
   /** Serves a request of another store. */
@@ -89,12 +93,15 @@ export class DeadlockDriver implements DeadlockDetector {
     }
   }
 
+  /** Sets the timer to when what waits for a connection may try again; one timer at a time. */
   private arm(): void {
     const { clock, timers } = this.deps;
     const nextMs = this.detector.nextDeadlineMs;
-    if (nextMs === undefined) return;
+    if (nextMs === undefined || nextMs === this.timerMs) return;
     this.cancelTimer?.();
+    this.timerMs = nextMs;
     this.cancelTimer = timers.after(Math.max(0, nextMs - clock.monotonicMs()), () => {
+      this.timerMs = undefined;
       this.detector.tick(clock.monotonicMs());
       this.arm();
     });

@@ -11,7 +11,7 @@ import type { WaitForEntry } from "../errors.js";
 import type { DeadlockFound } from "./lock_wait.js";
 
 /** Edges that the table holds at most; one more is not registered, and its wait can only time out. */
-export const DETECT_EDGES_MAX = 1_000_000;
+const DETECT_EDGES_MAX = 1_000_000;
 /** From this size on, expired edges are looked for, at most once in the interval. */
 const EXPIRE_EDGES_MIN = 100_000;
 const EXPIRE_INTERVAL_MS = 10_000;

@@ -1,4 +1,4 @@
-export { DETECT_EDGES_MAX, DetectTable } from "./deadlock.js";
+export { DetectTable } from "./deadlock.js";
 export {
   DETECTOR_DEFAULTS,
   type DeadlockRequest,
@@ -8,7 +8,6 @@ export {
   type DetectorOptions,
   type DetectorRole,
 } from "./detector.js";
-export { type DetectorRegion, DetectorRoleTracker } from "./detector_role.js";
 export {
   type DeadlockDetector,
   type DeadlockFound,
@@ -17,5 +16,4 @@ export {
   type LockWaitToken,
   lockWaitAnswer,
 } from "./lock_wait.js";
-export { LockWaitQueues, type QueueEntry, type WakeReason, type Woken } from "./wait_queue.js";
 export { LOCK_MANAGER_DEFAULTS, LockManager, type LockManagerOptions } from "./waiter_manager.js";

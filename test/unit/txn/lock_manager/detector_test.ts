@@ -7,7 +7,6 @@ import {
   type DeadlockRequest,
   type DeadlockTransport,
   Detector,
-  DetectorRoleTracker,
   type WaitForEntry,
 } from "../../../../src/txn/index.js";
 
@@ -167,30 +166,6 @@ test("TTL follows the options", () => {
   detector.changeRole("leader");
   detector.detect(0, edge(1, 2));
   assert.is(detector.detect(10, edge(2, 1)), undefined);
-});
-
-test("role: the store that leads the region with the empty key", () => {
-  const tracker = new DetectorRoleTracker();
-  const region = (id: number, startKey = EMPTY_BYTES, isInitialized = true) => ({
-    id,
-    startKey,
-    isInitialized,
-  });
-  assert.is(tracker.onRegion(region(2, utf8("m")), true), undefined);
-  assert.is(tracker.onRegion(region(1), true), "leader");
-  assert.is(tracker.onRegion(region(1), false), "follower");
-  assert.is(tracker.onRegion(region(3, EMPTY_BYTES, false), true), undefined);
-  assert.is(tracker.onDestroyed(2), undefined);
-  assert.is(tracker.onDestroyed(1), "follower");
-  assert.is(tracker.onDestroyed(1), undefined);
-});
-
-test("role: the region is merged into one that now holds the empty key", () => {
-  const tracker = new DetectorRoleTracker();
-  tracker.onRegion({ id: 1, startKey: EMPTY_BYTES, isInitialized: true }, true);
-  const merged = { id: 2, startKey: EMPTY_BYTES, isInitialized: true };
-  assert.is(tracker.onRegion(merged, true), "leader");
-  assert.is(tracker.onDestroyed(1), undefined, "the merged region is not the leader's");
 });
 
 test.run();
