@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { idToNumber, Prng } from "../base/index.js";
+import { assert, idToNumber, Prng } from "../base/index.js";
 import type { Host } from "../config/index.js";
 import {
   configToJson,
@@ -24,13 +24,15 @@ import {
   type TransportHooks,
 } from "../raftstore/index.js";
 import {
+  DeadlockClient,
   listenTikvServer,
+  type RaftSource,
   type RaftTransport,
   startRaftTransport,
   type TikvListener,
 } from "../server/index.js";
 import { listenStatus, type StatusSources } from "../status/index.js";
-import { type RunningStore, startStore } from "../storage/index.js";
+import { type OpenDeadlockTransport, type RunningStore, startStore } from "../storage/index.js";
 import { bindEngineMetrics } from "./bind_metrics.js";
 import type { Environment } from "./environment.js";
 import { advertised, listenOn } from "./ports.js";
@@ -98,6 +100,7 @@ export async function startTikvNode(
       snapFiles: openSnapFiles(dataDir),
       transport: (hooks) => raft.start(hooks).transport,
       checkLeader: { send: (...told) => raft.running?.checkLeader.send(...told) },
+      deadlockTransport: raft.deadlockTransport,
     },
   );
   shutdown.add("store", () => store.stop());
@@ -115,7 +118,12 @@ const SNAP_DIR = "snap";
 interface RaftStarter {
   running?: RaftTransport;
   start(hooks: TransportHooks): RaftTransport;
+  /** Asked for after `start`, which tells who this store is. */
+  readonly deadlockTransport: OpenDeadlockTransport;
 }
+
+/** Longest time in which the leader of deadlock detection is reached, ms. */
+const DEADLOCK_CONNECT_TIMEOUT_MS = 2000;
 
 /** Returns what connects a store with the others, once the store is there. */
 function raftTransport(
@@ -124,15 +132,22 @@ function raftTransport(
   env: Environment,
 ): RaftStarter {
   const { metrics } = env;
+  let own: RaftSource | undefined;
   const starter: RaftStarter = {
     start({ storeId, clusterId, events, snapshots }) {
-      const own = { storeId: idToNumber(storeId), clusterId };
+      own = { storeId: idToNumber(storeId), clusterId };
       const logger = env.logger.child({ component: "raft client" });
       const deps = { events, snapshots, pd, kernels, timers: realTimers, logger, metrics };
       const running = startRaftTransport(own, raftTransportOptions(config), deps);
       env.shutdown.add("raft transport", async () => running.close());
       starter.running = running;
       return running;
+    },
+    deadlockTransport(hooks) {
+      assert(own !== undefined, "deadlocks are looked for between stores that have an id");
+      const logger = env.logger.child({ component: "deadlock client" });
+      const connectTimeoutMs = DEADLOCK_CONNECT_TIMEOUT_MS;
+      return new DeadlockClient({ own, pd, logger, connectTimeoutMs }, hooks);
     },
   };
   return starter;

@@ -14,6 +14,7 @@ import { type Front, type GrpcInjector, grpcInjector, listenFront } from "../net
 import { type MethodName, methodsOf, serviceDefinition } from "../pb/index.js";
 import type { Storage } from "../storage/index.js";
 import { BatchCommands } from "./batch_commands.js";
+import { DeadlockService } from "./deadlock_service.js";
 import { debugHandlers } from "./debug_service.js";
 import { internal } from "./grpc_status.js";
 import { Health } from "./health.js";
@@ -129,6 +130,7 @@ interface Services {
   readonly injector: GrpcInjector;
   readonly counters: BatchCounters;
   readonly raft: RaftService | undefined;
+  readonly deadlocks: DeadlockService | undefined;
 }
 
 function createServices(options: ServerOptions, deps: ServerDeps): Services {
@@ -161,7 +163,12 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
   server.addService(serviceDefinition("debugpb.Debug"), debugHandlers(storage));
-  return { health, batch, guard, injector: grpcInjector(server), counters, raft: deps.raft };
+  const deadlocks = storage.txn && new DeadlockService(storage.txn);
+  if (deadlocks !== undefined) {
+    server.addService(serviceDefinition("deadlock.Deadlock"), deadlocks.handlers());
+  }
+  const injector = grpcInjector(server);
+  return { health, batch, guard, injector, counters, raft: deps.raft, deadlocks };
 }
 
 function runningServer(running: Running): TikvServer {
@@ -190,6 +197,7 @@ async function stop(drainMs: number, running: Running): Promise<void> {
   // Requests that run may need the other stores' messages to get their answers.
   await Promise.race([running.guard.idle(), shutdown]);
   running.raft?.stop();
+  running.deadlocks?.stop();
   await shutdown;
   running.batch.stop();
   running.guard.stop();

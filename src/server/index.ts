@@ -1,3 +1,4 @@
+export { DeadlockClient, type DeadlockClientDeps } from "./deadlock_client.js";
 export {
   type ListenDeps,
   listenTikvServer,
@@ -7,6 +8,7 @@ export {
   type TikvServer,
 } from "./grpc_server.js";
 export { SERVER_DEFAULTS, type ServerOptions } from "./options.js";
+export type { RaftSource } from "./raft_channel.js";
 export { RAFT_TRANSPORT_DEFAULTS, type RaftTransportOptions } from "./raft_options.js";
 export {
   type RaftService,

@@ -5,8 +5,9 @@
  * Source: tikv src/storage/errors.rs extract_key_error.
  */
 import { LOCK_TYPE, type LockType } from "../codec/index.js";
-import { type deadlock, fromBigInt, kvrpcpb } from "../pb/index.js";
-import type { LockInfo, TxnError, TxnErrorOf, WaitForEntry } from "../txn/index.js";
+import { fromBigInt, kvrpcpb } from "../pb/index.js";
+import type { LockInfo, TxnError, TxnErrorOf } from "../txn/index.js";
+import { waitForEntryToProto } from "./deadlock_messages.js";
 import { txnErrorText } from "./txn_error_text.js";
 
 const { Op, Assertion } = kvrpcpb;
@@ -58,17 +59,6 @@ export function lockInfoToProto(info: LockInfo): kvrpcpb.ILockInfo {
     minCommitTs: fromBigInt(lock.minCommitTs),
     secondaries: lock.secondaries,
     durationToLastUpdateMs: Math.trunc(sinceUpdateMs ?? 0),
-  };
-}
-
-/** Returns the deadlock.WaitForEntry that says the same. */
-export function waitForEntryToProto(entry: WaitForEntry): deadlock.IWaitForEntry {
-  return {
-    txn: fromBigInt(entry.txn),
-    waitForTxn: fromBigInt(entry.waitForTxn),
-    keyHash: fromBigInt(entry.keyHash),
-    key: entry.key,
-    resourceGroupTag: entry.resourceGroupTag,
   };
 }
 

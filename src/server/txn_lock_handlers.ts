@@ -2,7 +2,8 @@
 import { EMPTY_BYTES } from "../base/index.js";
 import { fromBigInt, kvrpcpb, toBigInt } from "../pb/index.js";
 import type { PessimisticLockKeyResult, TxnError } from "../txn/index.js";
-import { keyErrorToProto, waitForEntryToProto } from "./key_error.js";
+import { lockWaitsToProto } from "./deadlock_service.js";
+import { keyErrorToProto } from "./key_error.js";
 import { encodedKeys, pessimisticLockRequest } from "./txn_requests.js";
 import { failedKeys, type TxnCall } from "./txn_rpc.js";
 
@@ -89,9 +90,5 @@ export async function kvPessimisticRollback(
 
 /** Who waits for a lock of this store, and how long already. */
 export function getLockWaitInfo(call: TxnCall): kvrpcpb.IGetLockWaitInfoResponse {
-  const entries = call.storage.lockWaits().map((wait) => ({
-    ...waitForEntryToProto(wait),
-    waitTime: Math.trunc(wait.waitMs),
-  }));
-  return { entries };
+  return { entries: lockWaitsToProto(call.storage) };
 }
