@@ -55,6 +55,15 @@ const CALL_ROWS_MAX = 256;
 const SPARE_BYTES = 64;
 /** Entries of one key from which on a seek is cheaper than going through the rest. */
 const LONG_KEY_ENTRIES = 32;
+/**
+ * From so many entries a row on, a seek behind each key costs less than its entries: a seek of
+ * librocksdb costs as much as 5 to 8 entries into linear memory (bench/hierarchy/mvcc_scan.ts).
+ */
+const LEAP_ENTRIES_A_ROW = 10;
+/** Entries that are fetched of a key that will be left by a seek. */
+const LEAP_FILL = 2;
+/** So many seeks later a block of LONG_KEY_ENTRIES tells whether keys still are long. */
+const LEAPS_A_LOOK = 80;
 /** A first fill takes no fewer entries. */
 const FILL_MIN = 8;
 
@@ -101,6 +110,8 @@ export class KernelVersionScan implements VersionScan {
   private skip: Uint8Array = EMPTY_BYTES;
   /** Entries that the next fill wants. */
   private wanted = 0;
+  /** What the last calls needed. */
+  private entriesPerRow = 1;
 
   constructor(
     private readonly kernels: Kernels,
@@ -141,6 +152,11 @@ export class KernelVersionScan implements VersionScan {
       arena.leave();
     }
     return rows;
+  }
+
+  /** Whether keys are left by a seek, not by going through their entries. */
+  private get leaps(): boolean {
+    return this.entriesPerRow >= LEAP_ENTRIES_A_ROW;
   }
 
   private get goesOn(): boolean {
@@ -215,8 +231,11 @@ export class KernelVersionScan implements VersionScan {
     turn.wantsWrites = stop === MVCC_STOP_WRITES;
     if (writesDone + locksDone > 0) turn.progressed = true;
     if (stop === MVCC_STOP_END) this.ended = true;
-    else if (turn.wantsWrites && count === 0) this.leap(turn, writesDone, rows);
+    else if (turn.wantsWrites && (count === 0 || this.leaps)) this.leap(turn, writesDone, rows);
     else writes.consume(writesDone);
+    if (!this.leaps && count > 0) {
+      this.entriesPerRow = Math.min(writesDone / count, 2 * LEAP_ENTRIES_A_ROW);
+    }
     locks.consume(locksDone);
   }
 
@@ -241,12 +260,13 @@ export class KernelVersionScan implements VersionScan {
     const { statistics } = this.source;
     const atMost = Math.max(turn.budget, FILL_MIN);
     if (this.writes.valid && (turn.wantsWrites || writes.length === 0)) {
-      const taken = writes.fill(this.writes, Math.min(this.wanted, atMost));
+      const wanted = this.leaps ? LEAP_FILL : Math.min(this.wanted, atMost);
+      const taken = writes.fill(this.writes, wanted);
       if (taken === 0) return false;
       turn.budget -= taken;
       if (this.range.reverse) statistics.write.prev += taken;
       else statistics.write.next += taken;
-      this.wanted = Math.min(this.wanted * 2, WRITE_ROWS_MAX);
+      if (!this.leaps) this.wanted = Math.min(this.wanted * 2, WRITE_ROWS_MAX);
     }
     if (this.locks?.valid === true && locks.length === 0) {
       const taken = locks.fill(this.locks, Math.min(LOCK_ROWS_MAX, atMost));
@@ -259,8 +279,8 @@ export class KernelVersionScan implements VersionScan {
   }
 
   /**
-   * After a block that brought no row: where it belongs to one key and is long, goes to the entries
-   * that matter instead of taking them all.
+   * After a block that ended inside a key: where keys are long, goes to the entries that matter
+   * instead of taking them all.
    */
   private leap(turn: Turn, writesDone: number, rows: VersionRow[]): void {
     const { writes } = turn;
@@ -268,22 +288,29 @@ export class KernelVersionScan implements VersionScan {
     const { reverse } = this.range;
     const last = length === 0 ? EMPTY_BYTES : writes.keyOf(length - 1);
     const key = length === 0 ? EMPTY_BYTES : writes.userKeyOf(length - 1);
-    const isOneKey = length >= LONG_KEY_ENTRIES && compareBytes(key, writes.userKeyOf(0)) === 0;
-    const isStuck = reverse && writesDone < length && length - writesDone >= LONG_KEY_ENTRIES;
-    writes.consume(isOneKey || isStuck ? length : writesDone);
+    const { leaps } = this;
+    const long = leaps ? 1 : LONG_KEY_ENTRIES;
+    const isLong = length >= long && (leaps || compareBytes(key, writes.userKeyOf(0)) === 0);
+    const isStuck = reverse && length - writesDone >= long;
+    writes.consume(isStuck ? length : writesDone);
     if (isStuck) {
       turn.progressed = true;
       // Its newest versions come last: the walk for single keys finds them from the other side.
       const row = this.finder.find(this.forwards(), key);
       if (row !== undefined) rows.push(row);
       this.moveWrites(key);
-    } else if (!isOneKey) return;
+    } else if (!isLong) return;
     else if (this.skip.length > 0) {
       this.moveWrites(reverse ? key : versioned(key, BEHIND_VERSIONS));
       this.skip = EMPTY_BYTES;
+    } else if (reverse) {
+      return;
     } else if (keyTs(last) > this.point.ts && this.point.isolation !== "rcCheckTs") {
       this.moveWrites(keyAppendTs(key, this.point.ts));
-    }
+    } else return;
+    if (!leaps) return;
+    this.entriesPerRow -= LEAP_ENTRIES_A_ROW / LEAPS_A_LOOK;
+    this.wanted = LONG_KEY_ENTRIES;
   }
 
   private moveWrites(target: Uint8Array): void {
