@@ -1,5 +1,6 @@
 /** What the parts of transactional storage share, and snapshots on the leader. */
 import { type Clock, type Logger, ok, type Timers } from "../base/index.js";
+import type { OpenVersionScan } from "../mvcc/index.js";
 import type { ReadDelegate, RegionRouter } from "../raftstore/index.js";
 import type { ConcurrencyManager } from "../txn/index.js";
 import { regionFailure } from "./errors.js";
@@ -21,6 +22,7 @@ export interface TxnDeps {
   readonly metrics: StorageMetrics;
   readonly txnMetrics: TxnMetrics;
   readonly concurrencyManager: ConcurrencyManager;
+  readonly openScan: OpenVersionScan;
 }
 
 /** A snapshot of a region's leader, and the term in which it led when the request came. */

@@ -71,7 +71,7 @@ export class TxnScans {
       const blocked = this.gate.blocked(ctx, point, place);
       if (blocked !== undefined) return blocked;
       return (snapshot) =>
-        new ScanRead(run, snapshot, point, { ...request, ...range }, this.deadline(ctx));
+        new ScanRead(this.deps, run, snapshot, point, { ...request, ...range }, this.deadline(ctx));
     });
   }
 
@@ -175,6 +175,7 @@ class ScanRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
   private isLate = false;
 
   constructor(
+    { openScan }: Pick<ReadGateDeps, "openScan">,
     run: ReadRun,
     private readonly snapshot: RegionSnapshot,
     point: ReadPoint,
@@ -182,7 +183,7 @@ class ScanRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
     private readonly late: () => boolean,
   ) {
     const view = new TxnSnapshot(snapshot, run.ctx.fillCache);
-    this.scanner = new Scanner(view, run.details.statistics, point, options);
+    this.scanner = new Scanner(view, run.details.statistics, point, options, openScan);
   }
 
   get bytes(): number {

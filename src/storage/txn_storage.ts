@@ -11,6 +11,8 @@ import {
   type Timers,
 } from "../base/index.js";
 import { dataEndKey, dataKey } from "../codec/index.js";
+import type { Kernels } from "../kernel/index.js";
+import { openKernelScan, openVersionScan } from "../mvcc/index.js";
 import type { PdPort, RegionRouter } from "../raftstore/index.js";
 import {
   ConcurrencyManager,
@@ -57,6 +59,7 @@ import type { Reply } from "./types.js";
 
 export interface TxnStorageDeps {
   readonly kv: KvEngine;
+  readonly kernels: Kernels;
   readonly router: RegionRouter;
   readonly pool: ReadPool;
   readonly quota: WriteQuota;
@@ -93,7 +96,9 @@ export class RaftTxnStorage implements TxnStorage {
   ) {
     const { concurrencyManager } = this;
     const txnMetrics = new TxnMetrics(deps.registry);
-    const shared: TxnDeps = { ...deps, options, txnMetrics, concurrencyManager };
+    // The pool's slices are turns of their own, so that a scan may take one of the arena.
+    const openScan = openKernelScan(deps.kernels, openVersionScan);
+    const shared: TxnDeps = { ...deps, options, txnMetrics, concurrencyManager, openScan };
     this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
     const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
     const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
