@@ -2,7 +2,7 @@
  * Machines, network, PD and stores of one run, put together. What faults, clients and checkers see
  * of them is here; what runs on a machine is a StoreProcess.
  */
-import { type Logger, type Prng, toHex } from "../../src/base/index.js";
+import { type Logger, type Prng, toHex, utf8 } from "../../src/base/index.js";
 import {
   PEER_ROLE,
   type RaftEvents,
@@ -25,6 +25,8 @@ import { callOver } from "./rpc.js";
 import { type SnapshotEnd, SnapshotStream } from "./snapshot_stream.js";
 import type { SimTrace } from "./trace.js";
 import { SimTransport } from "./transport.js";
+import { TXN_KEYS } from "./txn/keys.js";
+import type { RpcTarget } from "./txn/ports.js";
 import type {
   AppliedState,
   ClusterView,
@@ -33,7 +35,7 @@ import type {
   RegionView,
   StoreView,
 } from "./view.js";
-import type { KvAccess, KvReply, KvRequest, Route } from "./workload/kv.js";
+import { type KvAccess, type KvReply, type KvRequest, keyAt, type Route } from "./workload/kv.js";
 
 const ROLES: readonly PeerRole[] = ["voter", "learner", "incomingVoter", "demotingVoter"];
 /** Virtual time that a round of a batch system takes. */
@@ -169,7 +171,6 @@ export class SimCluster implements FaultTarget, KvAccess {
   readonly pdHost: SimHost;
   readonly stores: readonly SimStore[];
   readonly clientHosts: readonly SimHost[];
-  readonly keys: number;
   snapshotCutsPerMille = 0;
   /** Snapshots that arrived whole. */
   snapshots = 0;
@@ -180,7 +181,6 @@ export class SimCluster implements FaultTarget, KvAccess {
     this.deps = deps;
     this.log = machineLogger("kv", deps.loop);
     const { loop, trace, options, streams } = deps;
-    this.keys = options.keys;
     this.network = new SimNetwork(loop, streams.net, options.network, trace);
     const machine = (name: string): SimHost => new SimHost(name, loop, streams.nemesis);
     this.pdHost = machine("pd");
@@ -204,6 +204,27 @@ export class SimCluster implements FaultTarget, KvAccess {
     for (const host of this.clientHosts) host.start();
     this.pd.start();
     for (const store of this.stores) store.restart();
+  }
+
+  get splitPlaces(): number {
+    const { options } = this.deps;
+    return options.isTxn ? TXN_KEYS.length : options.keys * 2;
+  }
+
+  /** Behind odd numbers lies the middle between two raw keys. */
+  splitKeyAt(place: number): Uint8Array {
+    if (this.deps.options.isTxn) return TXN_KEYS[place] as Uint8Array;
+    return utf8(keyAt(place >>> 1) + (place % 2 === 1 ? "5" : ""));
+  }
+
+  /** The machine of a store, for RPCs. */
+  rpcTarget(storeId: number): RpcTarget | undefined {
+    const store = this.byId(storeId);
+    if (store === undefined) return undefined;
+    return {
+      host: store.host,
+      serveRpc: (...call) => store.process?.serveRpc(...call),
+    };
   }
 
   leaderStores(): readonly number[] {

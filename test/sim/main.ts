@@ -7,12 +7,14 @@
  *     --json                            prints reports as JSON lines (for the gate)
  *     --twice                           runs each seed twice and compares the trace hashes
  *     --first                           stops at the first failure
+ *     --txn                             runs transactions in place of raw operations
  *     --bug NAME                        plants a bug; every seed is expected to pass without it
  */
 import { execFileSync } from "node:child_process";
 import { appendFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { plant } from "./bugs/plant.js";
+import type { SimOptions } from "./options.js";
 import { describeReport, poorness, SimFailure, type SimReport } from "./report.js";
 
 const { values } = parseArgs({
@@ -23,6 +25,7 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
     twice: { type: "boolean", default: false },
     first: { type: "boolean", default: false },
+    txn: { type: "boolean", default: false },
     bug: { type: "string" },
   },
 });
@@ -94,7 +97,9 @@ async function main(): Promise<void> {
   if (values.bug !== undefined) plant(values.bug);
   // Production code is loaded here, behind the bug.
   const { Vopr } = await import("./vopr.js");
-  const run: Run = (seed) => new Vopr(seed).run();
+  const { txn } = values;
+  const options = (made: SimOptions): SimOptions => (txn ? { ...made, isTxn: true } : made);
+  const run: Run = (seed) => new Vopr(seed, { options }).run();
   let failed = 0;
   for (const seed of seeds()) {
     if (await runSeed(seed, run)) continue;

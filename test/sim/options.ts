@@ -64,6 +64,8 @@ export interface SimOptions {
   readonly faults: Readonly<Record<FaultKind, number>>;
   /** Makes limits inside production code small. */
   readonly tiny: boolean;
+  /** Clients run transactions in place of raw operations. */
+  readonly isTxn: boolean;
 }
 
 /** Kinds that the gate asks of every seed. */
@@ -142,5 +144,6 @@ export function optionsOf(seed: bigint): SimOptions {
     faultMeanUs: prng.pick([600_000, 1_000_000, 2_000_000]),
     faults: faultsOf(prng),
     tiny: prng.ratio(1, 4),
+    isTxn: false,
   };
 }

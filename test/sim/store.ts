@@ -126,6 +126,7 @@ export class SimStoreProcess implements StoreProcess {
       logger,
       kernels: sharedKernels(),
     });
+    if (env.options.isTxn) this.storage.start();
     store.startHeartbeats();
   }
 

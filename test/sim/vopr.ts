@@ -15,6 +15,7 @@ import { poorness, SimFailure, type SimReport } from "./report.js";
 import { SimStoreProcess } from "./store.js";
 import { SimTrace } from "./trace.js";
 import { setTraps } from "./traps.js";
+import { TxnWorkload } from "./txn/workload.js";
 import { type Checker, CheckFailed, type ClusterView } from "./view.js";
 import { RawWorkload } from "./workload/raw.js";
 import type { RunUntil, Workload } from "./workload/workload.js";
@@ -41,11 +42,14 @@ export type NewWorkload = (
   streams: SimStreams,
 ) => Workload;
 
-const RAW: NewWorkload = (cluster, options, streams) => new RawWorkload(cluster, options, streams);
+const WORKLOAD: NewWorkload = (cluster, options, streams) =>
+  options.isTxn
+    ? new TxnWorkload(cluster, options, streams)
+    : new RawWorkload(cluster, options, streams);
 
 /** What a test may change of a run. */
 export interface SimHooks {
-  /** Default: operations on raw keys. */
+  /** Default: as the options say. */
   readonly workload?: NewWorkload;
   readonly kind?: StoreKind;
   readonly options?: (options: SimOptions) => SimOptions;
@@ -71,7 +75,7 @@ export class Vopr {
     const kind = hooks.kind ?? PRODUCTION;
     this.cluster = new SimCluster({ loop, trace, options, streams, kind });
     this.nemesis = new Nemesis(this.cluster, loop, streams.nemesis, options, trace);
-    this.workload = (hooks.workload ?? RAW)(this.cluster, options, streams);
+    this.workload = (hooks.workload ?? WORKLOAD)(this.cluster, options, streams);
   }
 
   /** Rejects with SimFailure. */

@@ -8,7 +8,6 @@ import {
   transferLeaderOperator,
 } from "../../../src/pd/schedule/index.js";
 import type { FaultKind } from "../options.js";
-import { keyAt } from "../workload/kv.js";
 import type { FaultStore, FaultTarget } from "./target.js";
 
 /** Undefined: it could not begin now. `end` runs after `lengthUs`, or earlier at the heal. */
@@ -23,8 +22,6 @@ const NOTHING = (): void => undefined;
 /** Keeps PD's map, and so the work of a run, small. */
 const REGIONS_MAX = 6;
 const CRASHED_MAX_SHARE = 2;
-
-const encoder = new TextEncoder();
 
 function upStores(target: FaultTarget): FaultStore[] {
   return target.stores.filter((store) => store.host.isUp);
@@ -195,12 +192,9 @@ const split: Fault = (target, prng) => {
   const { pd } = target;
   if (pd.regions.length === 0 || pd.regions.length >= REGIONS_MAX) return undefined;
   const count = prng.pick([1, 1, 1, 2]);
-  const numbers = [...Array(count)].map(() => prng.below(target.keys * 2));
+  const numbers = [...Array(count)].map(() => prng.below(target.splitPlaces));
   numbers.sort((a, b) => a - b);
-  // Behind odd numbers lies the middle between two keys.
-  const keys = [...new Set(numbers)].map((n) =>
-    encoder.encode(keyAt(n >>> 1) + (n % 2 === 1 ? "5" : "")),
-  );
+  const keys = [...new Set(numbers)].map((n) => target.splitKeyAt(n));
   const home = pd.find(keys[0] as Uint8Array);
   if (home === undefined) return undefined;
   const inside = keys.filter((key) => regionContains(home.meta, key));

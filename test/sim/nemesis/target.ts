@@ -21,8 +21,10 @@ export interface FaultTarget {
   readonly pd: SimPd;
   /** Every host that takes part: stores, PD, clients. */
   readonly hosts: readonly SimHost[];
-  /** Number of keys that clients use. */
-  readonly keys: number;
+  /** Number of places where regions may be split. */
+  readonly splitPlaces: number;
+  /** The region key of a place; ascending. */
+  splitKeyAt(place: number): Uint8Array;
   /** Share of snapshot streams that are cut, per mille. */
   snapshotCutsPerMille: number;
   /** Store ids of leaders, as the stores see themselves. */

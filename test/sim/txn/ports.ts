@@ -101,6 +101,11 @@ export function simClientPd({ host, network, pd }: PortsDeps): ClientPd {
   };
 }
 
+/** The name of a method, without its service. */
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
 /** Returns stores as a client's machine reaches them; an address is a store's id. */
 export function simStoreRpc({ host, network, storeById }: PortsDeps): StoreRpc {
   const send = (
@@ -122,7 +127,7 @@ export function simStoreRpc({ host, network, storeById }: PortsDeps): StoreRpc {
       callOver<Uint8Array>(network, {
         ...{ from: host, to: target.host, kind: command, text: toHex(bytes) },
         timeoutUs: Math.max(1, Math.ceil(timeoutMs * 1000)),
-        work: (answer) => target.serveRpc(command, bytes, answer),
+        work: (answer) => target.serveRpc(nameOf(method.path), bytes, answer),
         done: (response) => {
           signal?.removeEventListener("abort", abort);
           if (response === undefined) {

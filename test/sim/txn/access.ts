@@ -1,0 +1,25 @@
+/** Transactions as workloads use them: texts in, texts out; client.ts implements it. */
+
+export interface TxnChoice {
+  readonly isPessimistic: boolean;
+  readonly useAsyncCommit: boolean;
+  readonly useOnePc: boolean;
+}
+
+export interface SimTxn {
+  readonly startTs: bigint;
+  /** The value at startTs, with the transaction's own writes; "" = none. */
+  get(key: string): Promise<string>;
+  /** Locks keys and returns what is committed now, in their order; pessimistic transactions only. */
+  lock(keys: readonly string[]): Promise<string[]>;
+  put(key: string, value: string): Promise<void>;
+  commit(): Promise<void>;
+  /** Never rejects. */
+  rollback(): Promise<void>;
+}
+
+export interface TxnAccess {
+  begin(choice: TxnChoice): Promise<SimTxn>;
+  /** Whether a failed commit may have taken effect, now or later. */
+  isUndetermined(error: unknown): boolean;
+}
