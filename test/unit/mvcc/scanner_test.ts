@@ -142,6 +142,21 @@ slices("a write conflict ends an rcCheckTs scan where it is", () => {
   });
 });
 
+slices("the region's neighbours are not seen", () => {
+  const key = (i: number): Uint8Array => keyFromRaw(utf8(nameOf(i)));
+  const engine = new MvccEngine({ start: key(2), end: key(5) });
+  const txn = new MvccTxn(0n);
+  for (let i = 0; i < 8; i++) txn.putWrite(key(i), 10n, put(9n));
+  engine.apply(txn.modifies);
+  for (const name of ["k0001x", "k0004x", "k0005"]) lock(engine, name);
+  const inside = ["k0002", "k0003", "k0004", "k0004x!keyIsLocked"];
+  assert.equal(scan(engine).names, inside);
+  assert.equal(scan(engine, { reverse: true }).names, [...inside].reverse());
+  assert.equal(scan(engine, { lower: key(3), upper: key(4) }).names, ["k0003"]);
+  assert.equal(scan(engine, { lower: key(3), upper: key(3) }).names, []);
+  assert.throws(() => engine.snapshot().get("lock", key(5)), /region/);
+});
+
 const costs = suite("what reads cost");
 
 costs("many versions above the read are sought over, few are walked over", () => {
