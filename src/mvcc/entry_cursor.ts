@@ -30,6 +30,8 @@ export class EntryCursor {
   private values: Uint8Array[] = [];
   private at = 0;
   private blockEntries = 1;
+  /** The engine's cursor is at the block's one entry, not behind it: a look must not cost a step. */
+  private onEntry = false;
   /** undefined before the first seek. */
   private floor: Uint8Array | undefined;
   private floorPassed = false;
@@ -67,8 +69,7 @@ export class EntryCursor {
       this.statistics.seek++;
       this.cursor.seekToFirst();
     }
-    this.blockEntries = this.options.firstBlock;
-    return this.fetch();
+    return this.fetchFirst();
   }
 
   /** Moves to the first entry at or behind `target`: a walk if it is near, else one seek. */
@@ -83,8 +84,7 @@ export class EntryCursor {
     }
     this.floor = target;
     this.floorPassed = false;
-    this.blockEntries = this.options.firstBlock;
-    return this.fetch();
+    return this.fetchFirst();
   }
 
   next(): boolean {
@@ -138,15 +138,34 @@ export class EntryCursor {
     else this.statistics.next += moves;
   }
 
-  private fetch(): boolean {
+  /** Loads the first block after a seek. */
+  private fetchFirst(): boolean {
+    const { cursor } = this;
+    this.onEntry = false;
+    this.blockEntries = this.options.firstBlock;
+    if (this.blockEntries > 1 || !cursor.valid) return this.fetch();
     this.at = 0;
-    if (!this.cursor.valid) {
+    this.onEntry = true;
+    this.keys = [cursor.key()];
+    this.values = [cursor.value()];
+    this.blockEntries = BLOCK_GROWTH;
+    return true;
+  }
+
+  private fetch(): boolean {
+    const { cursor, options } = this;
+    if (this.onEntry) {
+      this.onEntry = false;
+      if (options.reverse) cursor.prev();
+      else cursor.next();
+    }
+    this.at = 0;
+    if (!cursor.valid) {
       this.keys = [];
       this.values = [];
       return false;
     }
-    const { reverse } = this.options;
-    const { keys, values } = this.cursor.take(this.blockEntries, BLOCK_BYTES_MAX, reverse);
+    const { keys, values } = cursor.take(this.blockEntries, BLOCK_BYTES_MAX, options.reverse);
     this.keys = keys;
     this.values = values;
     this.blockEntries = Math.min(this.blockEntries * BLOCK_GROWTH, BLOCK_ENTRIES_MAX);

@@ -4,7 +4,7 @@
  * Hot path.
  */
 import { assert, EMPTY_BYTES } from "../base/index.js";
-import { isVersionOf, keyTs, parseLock, parseWrite, TS_MAX } from "../codec/index.js";
+import { isVersionOf, keyAppendTs, keyTs, parseLock, parseWrite, TS_MAX } from "../codec/index.js";
 import { EntryCursor } from "./entry_cursor.js";
 import { checkTsConflict, type ReadPoint, rcConflict } from "./lock_check.js";
 import type { MvccSnapshot } from "./snapshot.js";
@@ -97,7 +97,6 @@ export function rowOfLockRecord(
 
 /** Finds what a reader sees in the versions of a key, with a forward cursor of the write CF. */
 export class VersionFinder {
-  private readonly newest = tsSuffix(TS_MAX);
   private readonly suffix: Uint8Array;
 
   constructor(
@@ -128,7 +127,7 @@ export class VersionFinder {
   /** A record of any type above the read's timestamp ends an rcCheckTs read. */
   private newerThanRead(cursor: EntryCursor, key: Uint8Array): VersionRow | undefined {
     const { ts } = this.point;
-    const found = cursor.seek(versioned(key, this.newest)) && isVersionOf(cursor.key, key);
+    const found = cursor.seek(keyAppendTs(key, TS_MAX)) && isVersionOf(cursor.key, key);
     const commitTs = found ? keyTs(cursor.key) : 0n;
     if (commitTs <= ts) return undefined;
     const { startTs } = parseWrite(cursor.value);

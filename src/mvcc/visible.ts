@@ -2,8 +2,8 @@
  * Which record of a key a reader at a timestamp sees, shared by commands and client reads.
  * Source: tikv src/storage/mvcc/reader/{reader,point_getter}.rs, txn_types/src/write.rs. Hot path.
  */
-import { assert } from "../base/index.js";
-import { encodeU64Desc, keyAppendTs, parseWrite, WRITE_TYPE, type Write } from "../codec/index.js";
+import { assert, EMPTY_BYTES } from "../base/index.js";
+import { keyAppendTs, parseWrite, WRITE_TYPE, type Write } from "../codec/index.js";
 import { SEEK_BOUND } from "./entry_cursor.js";
 import type { MvccSnapshot } from "./snapshot.js";
 import type { Statistics } from "./statistics.js";
@@ -67,7 +67,7 @@ function dataAt(
 
 /** Returns the bytes that stand behind the encoded key of a version at `ts`. */
 export function tsSuffix(ts: bigint): Uint8Array {
-  return encodeU64Desc(ts);
+  return keyAppendTs(EMPTY_BYTES, ts);
 }
 
 /** Returns `key` followed by `suffix`. */
