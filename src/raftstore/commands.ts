@@ -39,7 +39,16 @@ export interface WriteCommand {
 export interface ReadCommand {
   readonly header: RequestHeader;
   readonly replicaRead: boolean;
-  readonly done: Done<{ readonly readIndex: number }>;
+  /** What the leader is to judge when it is asked; see RegionRouter.judgeReads. */
+  readonly check?: Uint8Array;
+  readonly done: Done<ReadConfirmed>;
+}
+
+/** The leader's answer to a read command. */
+export interface ReadConfirmed {
+  readonly readIndex: number;
+  /** What the leader says about `check`; empty without one. */
+  readonly verdict: Uint8Array;
 }
 
 /** A change of one peer's role. The raft change and the peer that it concerns. */

@@ -42,6 +42,8 @@ export interface PeerStore {
   validate(peer: Peer): void;
   /** What is to be proposed before a leader gives leadership or keys away. */
   handOver(peer: Peer): WriteCommand | undefined;
+  /** A leader's verdict on the check that a read brings with it. */
+  judgeRead(check: Uint8Array): Uint8Array;
 }
 
 export interface PeerContext {

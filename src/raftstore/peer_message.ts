@@ -15,6 +15,7 @@ import {
   type RaftPeer,
 } from "./raft_message.js";
 import type { DropReason } from "./raft_metrics.js";
+import { judgedContext } from "./read.js";
 import type { RegionInfo } from "./region.js";
 import type { SnapKey } from "./snapshot/types.js";
 
@@ -107,6 +108,12 @@ function drop(ctx: PeerContext, reason: DropReason): void {
   ctx.metrics.dropped[reason]++;
 }
 
+/** The question of a follower's reads, with what this leader says about their check. */
+function judged(question: Message, ctx: PeerContext): Message {
+  const context = judgedContext(question.context, (check) => ctx.store.judgeRead(check));
+  return { ...question, context };
+}
+
 /** Destroys the peer once what is handed out is applied: it may hold proposals of others. */
 function remove(peer: Peer, ctx: PeerContext, redeliver: RaftMessage | undefined): void {
   peer.removal = { redeliver: redeliver ?? peer.removal?.redeliver };
@@ -132,7 +139,8 @@ function onTaken(peer: Peer, ctx: PeerContext, message: RaftMessage): void {
   // A quorum may know the split already: what is behind it is another leader's.
   const leads = peer.rawNode.role === Role.Leader;
   if (raft.type === MessageType.ReadIndex && leads && peer.isSplitting) return;
-  peer.rawNode.step(raft);
+  const asked = raft.type === MessageType.ReadIndex && leads;
+  peer.rawNode.step(asked ? judged(raft, ctx) : raft);
   if (raft.from === peer.rawNode.leader) peer.leaderHeard = true;
   // PD waits for a new replica's data: the next beat may be a minute away.
   if (raft.type === MessageType.AppendResponse && peer.takeCaughtUp(raft.from)) {

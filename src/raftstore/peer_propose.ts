@@ -3,8 +3,8 @@
  * disk, size, a change of epoch under way), then the proposal. Every command is answered once.
  * Source: tikv raftstore/store/fsm/peer.rs pre_propose_raft_command, propose_raft_command.
  */
-import { err, idToNumber, ok } from "../base/index.js";
-import { ProgressState, type Proposed, type StepError } from "../raft/index.js";
+import { EMPTY_BYTES, err, idToNumber, ok } from "../base/index.js";
+import { ProgressState, type Proposed, Role, type StepError } from "../raft/index.js";
 import { commandHeader, confChange, encodeAdmin, encodeWrites } from "./cmd_codec.js";
 import type {
   AdminCommand,
@@ -290,12 +290,27 @@ export function askReads(peer: Peer, ctx: PeerContext): void {
     if (problem !== undefined) command.done(err(problem));
     else if (peer.canReadLocally()) {
       ctx.metrics.proposals.local_read++;
-      command.done(ok({ readIndex: peer.applied }));
-    } else asked.push(command);
+      command.done(ok({ readIndex: peer.applied, verdict: checkOf(peer, ctx, command) }));
+    } else if (command.check === undefined) asked.push(command);
+    else askIndex(peer, ctx, [command], checkOf(peer, ctx, command));
   }
-  if (asked.length === 0) return;
+  if (asked.length > 0) askIndex(peer, ctx, asked);
+}
+
+/** What travels with a read: its check, or on the leader what it says about that. */
+function checkOf(peer: Peer, ctx: PeerContext, { check = EMPTY_BYTES }: ReadCommand): Uint8Array {
+  const leads = peer.rawNode.role === Role.Leader;
+  return leads && check.length > 0 ? ctx.store.judgeRead(check) : check;
+}
+
+function askIndex(
+  peer: Peer,
+  ctx: PeerContext,
+  asked: readonly ReadCommand[],
+  check?: Uint8Array,
+): void {
   ctx.metrics.proposals.read_index += asked.length;
-  const group = peer.reads.add(asked, peer.ticks);
+  const group = peer.reads.add(asked, peer.ticks, check);
   const problem = peer.rawNode.readIndex(group.context);
   if (problem === null) return;
   peer.reads.cancel(group);
@@ -325,10 +340,11 @@ function checkRead(
 export function answerReads(peer: Peer): void {
   // The index of a snapshot counts as applied as soon as it is durable, its data comes later.
   if (!peer.dataReady) return;
-  for (const { reads, index } of peer.reads.takeReady(peer.applied)) {
+  for (const { reads, index, verdict } of peer.reads.takeReady(peer.applied)) {
     for (const { header, done } of reads) {
       const problem = checkEpoch("normal", header, peer.region);
-      done(problem === undefined ? ok({ readIndex: index ?? peer.applied }) : err(problem));
+      const readIndex = index ?? peer.applied;
+      done(problem === undefined ? ok({ readIndex, verdict }) : err(problem));
     }
   }
 }

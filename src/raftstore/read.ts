@@ -3,12 +3,25 @@
  * this replica has applied up to it. Reads of one turn wait together. Pure.
  * Source: tikv raftstore/store/read_queue.rs.
  */
-import { getU64Be, putU64Be } from "../base/index.js";
+import { concatBytes, EMPTY_BYTES, getU64Be, putU64Be } from "../base/index.js";
 import type { ReadCommand } from "./commands.js";
 
 /** Reads of a peer that wait at a time; beyond it the store is busy. */
 export const READS_WAITING_MAX = 4096;
 const CONTEXT_BYTES = 16;
+
+/**
+ * Returns the context with the leader's verdict in place of the check, as it goes back to the asker.
+ * A context without a check stays as it is.
+ */
+export function judgedContext(
+  context: Uint8Array,
+  judge: (check: Uint8Array) => Uint8Array,
+): Uint8Array {
+  if (context.length <= CONTEXT_BYTES) return context;
+  const verdict = judge(context.subarray(CONTEXT_BYTES));
+  return concatBytes(context.subarray(0, CONTEXT_BYTES), verdict);
+}
 
 /** Reads that one context asks for. */
 export interface ReadGroup {
@@ -18,6 +31,8 @@ export interface ReadGroup {
   askedTick: number;
   /** Undefined until it is confirmed. */
   index: number | undefined;
+  /** What the leader said about the check; empty without one. */
+  verdict: Uint8Array;
 }
 
 export class ReadQueue {
@@ -42,10 +57,17 @@ export class ReadQueue {
   }
 
   /** Queues reads under a new context, to be asked for now. */
-  add(reads: readonly ReadCommand[], tick: number): ReadGroup {
+  add(reads: readonly ReadCommand[], tick: number, check: Uint8Array = EMPTY_BYTES): ReadGroup {
     this.#number++;
-    const context = this.#context(this.#number);
-    const group: ReadGroup = { context, reads, askedTick: tick, index: undefined };
+    const id = this.#context(this.#number);
+    const context = check.length === 0 ? id : concatBytes(id, check);
+    const group: ReadGroup = {
+      context,
+      reads,
+      askedTick: tick,
+      index: undefined,
+      verdict: EMPTY_BYTES,
+    };
     this.#groups.set(this.#number, group);
     this.#waiting += reads.length;
     return group;
@@ -58,9 +80,11 @@ export class ReadQueue {
 
   /** Notes the answer to a context; ignores those of others and repeated ones. */
   onConfirmed(context: Uint8Array, index: number): void {
-    if (context.length !== CONTEXT_BYTES || getU64Be(context, 0) !== this.#life) return;
+    if (context.length < CONTEXT_BYTES || getU64Be(context, 0) !== this.#life) return;
     const group = this.#groups.get(getU64Be(context, 8));
-    if (group !== undefined) group.index ??= index;
+    if (group === undefined || group.index !== undefined) return;
+    group.index = index;
+    group.verdict = context.slice(CONTEXT_BYTES);
   }
 
   /** Takes out the groups that may be read at `applied`, in the order in which they came. */

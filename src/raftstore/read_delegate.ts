@@ -49,6 +49,11 @@ export interface RegionRouter {
    * (transfer, split): what is returned is proposed before that. Absent where that never happens.
    */
   beforeHandover?(write: (peer: ReadDelegate) => WriteCommand | undefined): void;
+  /**
+   * Sets who judges the checks that reads bring with them (ReadCommand.check), in a leader's round,
+   * when the read index is asked for: before the commit index is taken.
+   */
+  judgeReads?(judge: (check: Uint8Array) => Uint8Array): void;
   /** Counts a request that the checks of its context refused. */
   onRefused(error: RegionError): void;
 }

@@ -7,6 +7,7 @@
 import {
   assert,
   type Clock,
+  EMPTY_BYTES,
   type Logger,
   type MetricsRegistry,
   type Prng,
@@ -141,6 +142,7 @@ export class Store implements RegionRouter {
   private readonly ticker: Ticker;
   /** What a leader writes before it gives leadership or keys away. */
   private lastWrite: (peer: ReadDelegate) => WriteCommand | undefined = () => undefined;
+  private judge: (check: Uint8Array) => Uint8Array = () => EMPTY_BYTES;
   private state: "new" | "running" | "stopped" = "new";
 
   constructor(
@@ -249,6 +251,10 @@ export class Store implements RegionRouter {
     this.lastWrite = write;
   }
 
+  judgeReads(judge: (check: Uint8Array) => Uint8Array): void {
+    this.judge = judge;
+  }
+
   onRefused(error: RegionError): void {
     this.counters.onRefused(error);
   }
@@ -331,6 +337,7 @@ export class Store implements RegionRouter {
       checkSplit: (peer) => this.pd.checkSplit(peer),
       validate: (peer) => this.pd.validate(peer),
       handOver: (peer) => this.lastWrite(peer),
+      judgeRead: (check) => this.judge(check),
     };
   }
 

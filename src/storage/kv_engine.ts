@@ -21,7 +21,9 @@ import {
   type RequestHeader,
 } from "../raftstore/index.js";
 import type { RawCursor, RawPointReader, RawReader } from "../raw/index.js";
+import type { LockInfo } from "../txn/index.js";
 import { type Failure, regionFailure } from "./errors.js";
+import type { ReadCheck } from "./read_check.js";
 import type { Reply } from "./types.js";
 
 /** A header, and which replica may answer. */
@@ -59,6 +61,12 @@ export interface WriteKind {
   readonly onCommitted?: () => void;
 }
 
+/** What a follower's read asks of the leader, and what it answers when a memory lock is met. */
+export interface LeaderCheck<T> {
+  readonly asked: ReadCheck;
+  readonly onBlocked: (lock: LockInfo) => Reply<T>;
+}
+
 /** The storage of regions. Keys are region keys. */
 export interface KvEngine {
   /** Checks a context for a command of the leader's; see raftstore/request_check.ts. */
@@ -66,9 +74,14 @@ export interface KvEngine {
   /**
    * Checks a context and calls `use` once, at a moment when everything that was acknowledged before
    * this call can be read: in this turn while the leader holds its lease, else after the log's
-   * confirmation. `use` reads, or takes its snapshot, before it returns.
+   * confirmation. `use` reads, or takes its snapshot, before it returns. A follower has the leader
+   * make `check` when it confirms; on the leader itself the caller has made it.
    */
-  read<T>(header: ReadHeader, use: (peer: ReadDelegate) => Reply<T>): Reply<T> | Promise<Reply<T>>;
+  read<T>(
+    header: ReadHeader,
+    use: (peer: ReadDelegate) => Reply<T>,
+    check?: LeaderCheck<T>,
+  ): Reply<T> | Promise<Reply<T>>;
   /** Point reads of the newest state, for `use` of `read`; the caller has checked the keys. */
   latest(): RawPointReader;
   /** A snapshot of now, for `use` of `read`. */

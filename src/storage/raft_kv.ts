@@ -11,6 +11,7 @@ import { ok } from "../base/index.js";
 import { dataKey } from "../codec/index.js";
 import { type Engine, representationCount, type WriteBatch } from "../engine/index.js";
 import {
+  type CommandResult,
   checkRequest,
   type ReadDelegate,
   type RegionError,
@@ -33,12 +34,13 @@ import type { WriteQuota } from "./flow_control.js";
 import {
   BoundedSnapshot,
   type KvEngine,
+  type LeaderCheck,
   type ReadHeader,
   type RegionSnapshot,
   type WriteKind,
 } from "./kv_engine.js";
 import type { StorageMetrics } from "./metrics.js";
-import { ReadConfirms } from "./read_confirms.js";
+import { type Confirmed, ReadConfirms } from "./read_confirms.js";
 import { RegionGates } from "./region_gates.js";
 import { SiblingRegions } from "./sibling_regions.js";
 import type { Reply } from "./types.js";
@@ -86,7 +88,11 @@ export class RaftKv implements KvEngine {
     return this.find(header, "leader");
   }
 
-  read<T>(header: ReadHeader, use: (peer: ReadDelegate) => Reply<T>): Reply<T> | Promise<Reply<T>> {
+  read<T>(
+    header: ReadHeader,
+    use: (peer: ReadDelegate) => Reply<T>,
+    check?: LeaderCheck<T>,
+  ): Reply<T> | Promise<Reply<T>> {
     const { staleRead } = header;
     const by = header.replicaRead || staleRead ? "replica" : "leader";
     const found = this.find(header, by);
@@ -104,16 +110,22 @@ export class RaftKv implements KvEngine {
       return use(peer);
     }
     metrics.onReadIndex(peer.isLeader ? "lease_expire" : "no_lease");
+    const answer = (result: CommandResult<Confirmed>): Reply<T> => {
+      if (!result.ok) return this.refusal(result.error, header);
+      const { blocked } = result.value;
+      if (blocked !== undefined && check !== undefined) return check.onBlocked(blocked);
+      return this.useChecked(header, by, use);
+    };
     return new Promise((resolve, reject) => {
-      this.confirms.ask(peer, !peer.isLeader, (result) => {
+      const onConfirmed = (result: CommandResult<Confirmed>): void => {
         try {
-          resolve(
-            result.ok ? this.useChecked(header, by, use) : this.refusal(result.error, header),
-          );
+          resolve(answer(result));
         } catch (error) {
           reject(error);
         }
-      });
+      };
+      const asks = !peer.isLeader;
+      this.confirms.ask(peer, asks, onConfirmed, asks ? check?.asked : undefined);
     });
   }
 

@@ -5,7 +5,6 @@
  */
 import { err, ok } from "../base/index.js";
 import { MvccReader, PointGetter, type ReadPair, Statistics } from "../mvcc/index.js";
-import type { ReadDelegate } from "../raftstore/index.js";
 import type { MvccInfo, TxnError } from "../txn/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import { keysFailure } from "./raw_context.js";
@@ -63,10 +62,9 @@ export class TxnReads {
     const refused = refuseRead(this.deps, "key_mvcc", ctx, [key]);
     if (refused !== undefined) return refused;
     const { kv } = this.deps;
-    const outside = (peer: ReadDelegate) => keysFailure([key], peer);
     return unwrap<MvccInfo>(
       kv.read({ ...ctx, staleRead: false }, (peer) => {
-        const problem = outside(peer);
+        const problem = keysFailure([key], peer);
         if (problem !== undefined) return problem;
         const snapshot = kv.snapshot(peer);
         const reader = new MvccReader(new TxnSnapshot(snapshot), new Statistics());
@@ -92,13 +90,21 @@ export class TxnReads {
       const point = readPointOf(ctx, version);
       const blocked = this.gate.blocked(ctx, point, { keys });
       if (blocked !== undefined) return blocked;
-      const outside = (peer: ReadDelegate) => keysFailure(keys, peer);
-      const opened = this.gate.open(ctx, version, outside, (snapshot) => {
-        run.onSnapshot(snapshot.peer);
-        const view = new TxnSnapshot(snapshot, ctx.fillCache);
-        const getter = new PointGetter(view, run.details.statistics, point);
-        return answered(readWith(getter, snapshot, use));
-      });
+      const opened = this.gate.open<TxnReply<T>>(
+        ctx,
+        version,
+        { keys },
+        {
+          outside: (peer) => keysFailure(keys, peer),
+          onBlocked: (lock) => answered<T>(failed({ kind: "keyIsLocked", lock })),
+          use: (snapshot) => {
+            run.onSnapshot(snapshot.peer);
+            const view = new TxnSnapshot(snapshot, ctx.fillCache);
+            const getter = new PointGetter(view, run.details.statistics, point);
+            return answered(readWith(getter, snapshot, use));
+          },
+        },
+      );
       return unwrap(opened);
     });
     if (reply instanceof Promise) return reply.then((one) => run.end(one));

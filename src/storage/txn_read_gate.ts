@@ -5,11 +5,13 @@
  * below safe_ts, which is compared before and after the snapshot.
  * Source: tikv src/storage/mod.rs prepare_snap_ctx, check_memory_locks.
  */
-import { ok } from "../base/index.js";
+import { concatBytes, ok } from "../base/index.js";
 import { lockConflict, type ReadError, type ReadPoint } from "../mvcc/index.js";
 import type { ReadDelegate } from "../raftstore/index.js";
+import type { LockInfo } from "../txn/index.js";
 import { type Failure, regionFailure } from "./errors.js";
 import type { RegionSnapshot } from "./kv_engine.js";
+import type { ReadCheck } from "./read_check.js";
 import { checkTxnVersion } from "./txn_check.js";
 import type { TxnDeps } from "./txn_deps.js";
 import { fromFailure, type TxnFailure, txnFailure } from "./txn_errors.js";
@@ -28,6 +30,24 @@ export type ReadPlace =
   | { readonly keys: readonly Uint8Array[] }
   /** `[start, end)`, empty end = +inf. */
   | { readonly start: Uint8Array; readonly end: Uint8Array };
+
+/** What a read does where it may. */
+export interface SnapshotReader<T> {
+  /** Why the place is not in the peer's region. */
+  readonly outside: (peer: ReadDelegate) => Failure | undefined;
+  /** Reads, and closes the snapshot or sees to it. */
+  readonly use: (snapshot: RegionSnapshot) => Reply<T>;
+  /** Answers a replica read that a memory lock of the leader blocks. */
+  readonly onBlocked: (lock: LockInfo) => Reply<T>;
+}
+
+/** The ranges that a place covers: a key is a range of its own. */
+function rangesOf(place: ReadPlace): ReadCheck["ranges"] {
+  if (!("keys" in place)) return [place];
+  return place.keys.map((start) => ({ start, end: concatBytes(start, AFTER_KEY) }));
+}
+
+const AFTER_KEY = Uint8Array.of(0);
 
 export interface ReadGateDeps extends TxnDeps {
   readonly maxTs: MaxTs;
@@ -71,22 +91,20 @@ export class ReadGate {
   }
 
   /** Calls `use` with a snapshot that it closes, at a moment when the read may take it. */
-  open<T>(
-    ctx: TxnContext,
-    ts: bigint,
-    outside: (peer: ReadDelegate) => Failure | undefined,
-    use: (snapshot: RegionSnapshot) => Reply<T>,
-  ): ReadReply<T> {
+  open<T>(ctx: TxnContext, ts: bigint, place: ReadPlace, reader: SnapshotReader<T>): ReadReply<T> {
     const { kv } = this.deps;
-    return kv.read(ctx, (peer) => {
-      const refused = outside(peer) ?? this.notSafe(ctx, ts, peer);
+    const read = (peer: ReadDelegate): Reply<T> => {
+      const refused = reader.outside(peer) ?? this.notSafe(ctx, ts, peer);
       if (refused !== undefined) return refused;
       const snapshot = kv.snapshot(peer);
       const late = this.notSafe(ctx, ts, peer);
-      if (late === undefined) return use(snapshot);
+      if (late === undefined) return reader.use(snapshot);
       snapshot.close();
       return late;
-    });
+    };
+    if (!ctx.replicaRead || ctx.staleRead || ctx.isolation === "rc") return kv.read(ctx, read);
+    const asked = { ts, ranges: rangesOf(place) };
+    return kv.read(ctx, read, { asked, onBlocked: reader.onBlocked });
   }
 
   private notSafe({ staleRead }: TxnContext, ts: bigint, peer: ReadDelegate): Failure | undefined {

@@ -18,6 +18,7 @@ import { failed } from "./txn_read.js";
 import {
   type ReadGate,
   type ReadGateDeps,
+  type ReadPlace,
   readPointOf,
   refuseRead,
   unwrapOne,
@@ -67,7 +68,7 @@ export class TxnScans {
         ? { lower: EMPTY_RANGE, upper: EMPTY_RANGE }
         : { lower, upper };
     const place = { start: range.lower, end: range.upper };
-    return this.pooled<readonly TxnPair[]>(run, version, startKey, (point) => {
+    return this.pooled<readonly TxnPair[]>(run, version, place, startKey, (point) => {
       const blocked = this.gate.blocked(ctx, point, place);
       if (blocked !== undefined) return blocked;
       return (snapshot) =>
@@ -84,7 +85,8 @@ export class TxnScans {
     const { startKey, endKey, maxVersion } = request;
     const leader = { ...ctx, replicaRead: false, staleRead: false };
     const run = new ReadRun(this.deps, "scan_lock", leader, [startKey], details);
-    return this.pooled<readonly LockInfo[]>(run, maxVersion, startKey, () => {
+    const place = { start: startKey, end: endKey };
+    return this.pooled<readonly LockInfo[]>(run, maxVersion, place, startKey, () => {
       const blocking = this.memoryLock(startKey, endKey, maxVersion);
       if (blocking !== undefined) return failed({ kind: "keyIsLocked", lock: blocking });
       return (snapshot) => {
@@ -106,7 +108,7 @@ export class TxnScans {
     const current = { ...ctx, staleRead: false };
     const run = new ReadRun(this.deps, "start_ts_mvcc", current, [], details);
     type Found = { readonly key: Uint8Array; readonly info: MvccInfo } | undefined;
-    return this.pooled<Found>(run, 0n, undefined, () => (snapshot) => {
+    return this.pooled<Found>(run, 0n, { keys: [] }, undefined, () => (snapshot) => {
       return new StartTsRead(run, snapshot, startTs, this.deadline(ctx));
     });
   }
@@ -115,6 +117,7 @@ export class TxnScans {
   private async pooled<T>(
     run: ReadRun,
     ts: bigint,
+    place: ReadPlace,
     start: Uint8Array | undefined,
     begin: (
       point: ReadPoint,
@@ -128,15 +131,14 @@ export class TxnScans {
     const reply = await this.pool.run<TxnReply<T>>((): ReadReply<SlicedRead<TxnReply<T>>> => {
       const begun = begin(readPointOf(ctx, ts));
       if (typeof begun !== "function") return settled(begun);
-      return this.gate.open(
-        ctx,
-        ts,
-        (peer) => (start === undefined ? undefined : startFailure(start, peer)),
-        (snapshot) => {
+      return this.gate.open<SlicedRead<TxnReply<T>>>(ctx, ts, place, {
+        outside: (peer) => (start === undefined ? undefined : startFailure(start, peer)),
+        onBlocked: (lock) => settled(failed({ kind: "keyIsLocked", lock })),
+        use: (snapshot) => {
           run.onSnapshot(snapshot.peer);
           return ok(begun(snapshot));
         },
-      );
+      });
     });
     return run.end(unwrapOne(reply));
   }

@@ -32,6 +32,7 @@ import type { WriteQuota } from "./flow_control.js";
 import { checkRangeInRegion, type KvEngine } from "./kv_engine.js";
 import type { StorageMetrics } from "./metrics.js";
 import type { StorageOptions } from "./options.js";
+import { judgeChecks } from "./read_check.js";
 import type { ReadPool } from "./read_pool.js";
 import { checkTxnVersion, textOfInvalid } from "./txn_check.js";
 import { DeadlockDriver, type OpenDeadlockTransport } from "./txn_deadlock.js";
@@ -102,6 +103,7 @@ export class RaftTxnStorage implements TxnStorage {
     this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
     const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
     const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
+    deps.router.judgeReads?.((checks) => judgeChecks(concurrencyManager, checks));
     this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.reads = new TxnReads(readDeps, gate);
     this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);

@@ -3,7 +3,7 @@
  * are the test's to change. Writes are checked when they are delivered, as a peer does when it
  * proposes, and applied to the engine at once.
  */
-import { err, ok } from "../../src/base/index.js";
+import { EMPTY_BYTES, err, ok } from "../../src/base/index.js";
 import type { Engine } from "../../src/engine/index.js";
 import { FlowCounter } from "../../src/raftstore/flow.js";
 import {
@@ -145,6 +145,9 @@ export class FakeRegions implements RegionRouter {
     this.#lastWrite = write;
   }
 
+  /** The leader that is elsewhere has nothing against reads. */
+  leaderJudges: (check: Uint8Array) => Uint8Array = () => EMPTY_BYTES;
+
   /** What the leader writes before it gives leadership or keys away, delivered at once. */
   handOver(peer: FakePeer): void {
     const command = this.#lastWrite(peer);
@@ -172,10 +175,11 @@ export class FakeRegions implements RegionRouter {
       onCommitted?.();
       void this.engine.writeBytes(data, { sync: false }).then(() => done(ok(undefined)));
     } else if (message.kind === "read") {
-      const { header, replicaRead, done } = message.command;
+      const { header, replicaRead, check = EMPTY_BYTES, done } = message.command;
       const by = replicaRead ? "replica" : "leader";
       const found = checkRequest(header, this.storeId, (id) => this.#peers.get(id), by);
-      done(found.ok ? ok({ readIndex: 7 }) : err(found.error));
+      const verdict = check.length > 0 ? this.leaderJudges(check) : EMPTY_BYTES;
+      done(found.ok ? ok({ readIndex: 7, verdict }) : err(found.error));
     }
   }
 }

@@ -187,7 +187,8 @@ test("a region that changes while a read waits is checked again", async () => {
     // The peer's own check is left out: what is tested is that storage looks again.
     assert.ok(message?.kind === "read");
     for (const one of regions.sent) {
-      if (one.kind === "read") one.command.done({ ok: true, value: { readIndex: 7 } });
+      if (one.kind === "read")
+        one.command.done({ ok: true, value: { readIndex: 7, verdict: EMPTY_BYTES } });
     }
     const error = errorOf(await read);
     assert.is(error.kind === "epochNotMatch" && error.currentRegions[0]?.version, 2n);
