@@ -1,3 +1,3 @@
 /** The face for sister folders, wider than what is published. */
-export { connectGcLocks, type GcLockService } from "./gc_connect.js";
-export type { GcLocksResult } from "./gc_locks.js";
+export { connectGcLocks, type GcLockService, gcLocksOver } from "./txn/gc_connect.js";
+export type { GcLocksResult } from "./txn/gc_locks.js";

@@ -30,7 +30,6 @@ export interface GcLeaderDeps {
   /** Resolves locks; see client GcLocks.resolve. Rejects when one could not be resolved. */
   readonly resolveLocks: (
     safePoint: bigint,
-    now: bigint,
   ) => Promise<{ readonly resolvedLocks: number; readonly oldestAlive: bigint | undefined }>;
   readonly logger: Logger;
 }
@@ -93,7 +92,7 @@ export class GcLeader {
     if (target <= gcSafePoint) return { kind: "nothing" };
     let below: bigint;
     try {
-      const { oldestAlive, resolvedLocks } = await this.deps.resolveLocks(target, now);
+      const { oldestAlive, resolvedLocks } = await this.deps.resolveLocks(target);
       below = oldestAlive === undefined ? target : least(target, oldestAlive - 1n);
       this.deps.logger.info("gc resolved locks", { target, resolved_locks: resolvedLocks });
     } catch (error) {

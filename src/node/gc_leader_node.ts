@@ -22,15 +22,15 @@ class LockResolver {
     private readonly env: Environment,
   ) {}
 
-  async resolve(safePoint: bigint, now: bigint): Promise<GcLocksResult> {
+  async resolve(safePoint: bigint): Promise<GcLocksResult> {
     const [first, other] = this.versions;
     try {
-      return await this.with(first, safePoint, now);
+      return await this.with(first, safePoint);
     } catch (error) {
       const isOther = error instanceof TikvError && OTHER_VERSION.includes(error.code);
       if (!isOther || other === undefined || first === undefined) throw error;
       try {
-        const result = await this.with(other, safePoint, now);
+        const result = await this.with(other, safePoint);
         this.versions = [other, first];
         return result;
       } catch (second) {
@@ -43,14 +43,13 @@ class LockResolver {
   private async with(
     version: (typeof API_VERSIONS)[number] | undefined,
     safePoint: bigint,
-    now: bigint,
   ): Promise<GcLocksResult> {
     const logger = this.env.logger.child({ component: "gc leader" });
     const service = await connectGcLocks([this.endpoint], version ?? "V1", logger);
     this.service = service;
     try {
       if (this.closed) throw new Error("pd stops");
-      return await service.resolve(safePoint, now);
+      return await service.resolve(safePoint);
     } finally {
       service.close();
     }
@@ -74,7 +73,7 @@ export function startGcLeader(
     { runIntervalMs: config["gc.run-interval"], lifeTimeMs: config["gc.life-time"] },
     {
       pd: pd.gc,
-      resolveLocks: (safePoint, now) => resolver.resolve(safePoint, now),
+      resolveLocks: (safePoint) => resolver.resolve(safePoint),
       logger: env.logger.child({ component: "gc leader" }),
     },
   );

@@ -13,7 +13,7 @@ import {
   testRegion,
   testStore,
 } from "../../support/pd.js";
-import { spawnPd } from "../../support/pd_process.js";
+import { spawnGcLeader, spawnPd } from "../../support/pd_process.js";
 import { tmpDir } from "../../support/tmp.js";
 
 const NEVER = fromSignedBigInt((1n << 63n) - 1n);
@@ -237,6 +237,28 @@ test("what was answered is there after kill -9: safe points, barriers, who leads
     client.close();
   }
   assert.ok(floor[1] > 100n, `${floor}`);
+});
+
+test("killed -9 between resolving locks and publishing: nothing is published, the next round does", async () => {
+  const dataDir = tmpDir("pd-gc-round");
+  const first = await spawnGcLeader(dataDir, "hang");
+  await bootstrap(first.client);
+  first.process.stdin?.write("x");
+  assert.is(await first.next(), "RESOLVED");
+  const killed = new Promise((resolve) => first.process.once("exit", resolve));
+  first.process.kill("SIGKILL");
+  await killed;
+  first.client.close();
+  const second = await spawnGcLeader(dataDir, "run");
+  assert.equal(await stateOf(second.client), [0n, 0n, []]);
+  second.process.stdin?.write("x");
+  assert.equal([await second.next(), await second.next()], ["RESOLVED", "ROUND published"]);
+  const [txn, gc] = await stateOf(second.client);
+  assert.ok(gc > 0n && gc === txn);
+  const ended = new Promise((resolve) => second.process.once("exit", resolve));
+  second.process.kill("SIGKILL");
+  await ended;
+  second.client.close();
 });
 
 test.run();
