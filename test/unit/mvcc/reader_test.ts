@@ -13,7 +13,7 @@ import {
   WRITE_TYPE,
   type Write,
 } from "../../../src/codec/index.js";
-import { MvccReader, MvccTxn, Statistics } from "../../../src/mvcc/index.js";
+import { DefaultNotFoundError, MvccReader, MvccTxn, Statistics } from "../../../src/mvcc/index.js";
 import { MvccEngine } from "../../support/mvcc_engine.js";
 
 const K = keyFromRaw(utf8("k"));
@@ -103,6 +103,80 @@ records("last_change ends or shortens the walk", () => {
   reading(chain({ ts: 4n, versions: 9n }), (reader) => {
     assert.is(reader.getWrite(K, 20n), undefined, "GC took it");
   });
+});
+
+records("neighbouring timestamps are each looked at", () => {
+  const versions: [bigint, Write][] = [
+    [5n, put(3n)],
+    [6n, put(4n)],
+    [7n, lockRecord(6n)],
+    [8n, newRollback(8n, false)],
+  ];
+  reading(versions, (reader) => assert.is(reader.getWrite(K, 9n)?.commitTs, 6n));
+  reading(versions, (reader) => {
+    const found = reader.getTxnCommitRecord(K, 3n);
+    assert.is(found.type === "singleRecord" && found.commitTs, 5n);
+  });
+  reading([[0n, lockRecord(0n)]], (reader) => assert.is(reader.getWrite(K, 9n), undefined));
+});
+
+records("a value is in its record, in the default CF, or damage", () => {
+  const engine = new MvccEngine();
+  const txn = new MvccTxn(0n);
+  txn.putValue(K, 5n, utf8("long"));
+  engine.apply(txn.modifies);
+  const reader = new MvccReader(engine.snapshot(), new Statistics());
+  assert.equal(reader.loadData(K, put(5n)), utf8("v5"));
+  assert.equal(reader.loadData(K, { startTs: 5n, shortValue: undefined }), utf8("long"));
+  assert.throws(
+    () => reader.loadData(K, { startTs: 6n, shortValue: undefined }),
+    (error: unknown) => error instanceof DefaultNotFoundError && error.key === K,
+  );
+  assert.is(reader.statistics.default.get, 2);
+  assert.is(reader.statistics.default.processedKeys, 1);
+});
+
+records("mvccInfo tells everything of the key and nothing of its neighbours", () => {
+  const engine = new MvccEngine();
+  const txn = new MvccTxn(0n);
+  const lock = newLock({ type: LOCK_TYPE.put, primary: utf8("k"), startTs: 9n, ttl: 1n });
+  txn.putLock(K, lock);
+  for (const key of [K, keyFromRaw(utf8("k0")), keyFromRaw(utf8("j"))]) {
+    txn.putWrite(key, 5n, put(4n));
+    txn.putWrite(key, 7n, del(6n));
+    txn.putValue(key, 9n, utf8("long"));
+  }
+  engine.apply(txn.modifies);
+  const reader = new MvccReader(engine.snapshot(), new Statistics());
+  assert.equal(reader.mvccInfo(K), {
+    lock,
+    writes: [
+      { commitTs: 7n, write: del(6n) },
+      { commitTs: 5n, write: put(4n) },
+    ],
+    values: [{ startTs: 9n, value: utf8("long") }],
+  });
+  reader.close();
+  assert.is(engine.openCursors, 0);
+});
+
+records("seekTs finds the first key of a transaction, in slices too", () => {
+  const engine = new MvccEngine();
+  const txn = new MvccTxn(0n);
+  const keys = ["a", "b", "c", "d"].map((name) => keyFromRaw(utf8(name)));
+  keys.forEach((key, i) => {
+    txn.putWrite(key, 50n, put(i < 2 ? 40n : 30n));
+  });
+  engine.apply(txn.modifies);
+  const reader = new MvccReader(engine.snapshot(), new Statistics());
+  assert.equal(reader.seekTs(30n), { type: "found", key: keys[2] });
+  assert.equal(reader.seekTs(31n), { type: "none" });
+  const first = reader.seekTs(30n, undefined, 2);
+  assert.is(first.type, "more");
+  const from = first.type === "more" ? first.nextKey : undefined;
+  assert.equal(reader.seekTs(30n, from, 2), { type: "found", key: keys[2] });
+  assert.equal(reader.seekTs(31n, from, 2), { type: "none" });
+  reader.close();
 });
 
 const commitRecords = suite("getTxnCommitRecord");
