@@ -9,6 +9,7 @@ import type {
   TxnStorage,
   TxnStorageError,
 } from "../../src/storage/index.js";
+import type { DeadlockRequest } from "../../src/txn/index.js";
 
 /** One call: the method, or the kind of command for `run`, and its arguments behind the context. */
 export interface FakeCall {
@@ -55,8 +56,14 @@ export class FakeTxnStorage implements TxnStorage {
     return this.#later(kind)(context, fields, details) as never;
   };
 
-  detect(): { readonly ok: false; readonly error: "notLeader" } {
-    return err("notLeader");
+  /** What other stores' detectors asked of this one. */
+  readonly detected: DeadlockRequest[] = [];
+  /** What they are answered. */
+  verdict: ReturnType<TxnStorage["detect"]> = err("notLeader");
+
+  detect(request: DeadlockRequest): ReturnType<TxnStorage["detect"]> {
+    this.detected.push(request);
+    return this.verdict;
   }
 
   safeTs(startKey: Uint8Array, endKey: Uint8Array): bigint {
