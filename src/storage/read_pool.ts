@@ -64,6 +64,8 @@ export class ReadPool {
   constructor(
     private readonly options: ReadPoolOptions,
     private readonly clock: Clock,
+    /** Calls back in a later turn of the event loop. */
+    private readonly nextTurn: (next: () => void) => void = setImmediate,
   ) {}
 
   /** Reads that are under way or wait. */
@@ -94,7 +96,7 @@ export class ReadPool {
     this.closed = true;
     for (const { resolve } of this.waiting.splice(0)) resolve(busyFailure());
     while (this.active.length + this.opening > 0)
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => this.nextTurn(resolve));
   }
 
   /** Spends what is left of this turn's budget, one slice per read in rotation. */
@@ -185,7 +187,7 @@ export class ReadPool {
   private scheduleTurn(): void {
     if (this.turnEnds) return;
     this.turnEnds = true;
-    setImmediate(() => {
+    this.nextTurn(() => {
       this.turnEnds = false;
       this.turnMs = 0;
       this.turnSteps = 0;

@@ -55,6 +55,8 @@ export interface StorageDeps {
   readonly metrics: MetricsRegistry;
   readonly logger: ConstructorParameters<typeof TtlChecker>[1]["logger"];
   readonly kernels: Kernels;
+  /** Calls back in a later turn of the event loop; the default is that of the platform. */
+  readonly nextTurn?: (next: () => void) => void;
   /** The way to the store that leads deadlock detection; absent: nobody else is asked. */
   readonly deadlockTransport?: OpenDeadlockTransport;
   /** The way to the replicas of regions that this store leads; absent: nobody is told. */
@@ -140,6 +142,7 @@ export class RaftStorage implements Storage, BatchPath {
     this.quota = new WriteQuota(options.schedulerPendingWriteThresholdBytes);
     this.views = new RegionViews(router);
     const { metrics, quota } = this;
+    const nextTurn = deps.nextTurn ?? setImmediate;
     this.kv = new RaftKv(options, { engine, router, disk, quota, metrics });
     this.pool = new ReadPool(
       {
@@ -150,6 +153,7 @@ export class RaftStorage implements Storage, BatchPath {
         memoryMaxBytes: options.readPoolMemoryMaxBytes,
       },
       clock,
+      nextTurn,
     );
     const format = rawFormat(options.apiVersion);
     const latches = new LatchQueue();
@@ -158,6 +162,7 @@ export class RaftStorage implements Storage, BatchPath {
     this.raw = rawStorage(reads, new RawWrites(raw, latches, new CausalTs(pd)));
     this.txn = new RaftTxnStorage(options, {
       ...deps,
+      nextTurn,
       kv: this.kv,
       pool: this.pool,
       quota,

@@ -18,6 +18,8 @@ export interface TxnDeps {
   readonly router: RegionRouter;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Calls back in a later turn of the event loop. */
+  readonly nextTurn: (next: () => void) => void;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
   readonly txnMetrics: TxnMetrics;

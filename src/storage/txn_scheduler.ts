@@ -319,7 +319,8 @@ export class TxnScheduler {
         }
         for (const status of outcome.knownStatus) this.statusCache.note(status);
         this.deps.lockWaits.onReleased(outcome.released);
-        this.later(() => this.step(task, outcome.next as CommandState<K>));
+        // Others have their turn between the batches of a long command.
+        this.deps.nextTurn(() => this.step(task, outcome.next as CommandState<K>));
       });
       return;
     }
@@ -420,11 +421,6 @@ export class TxnScheduler {
     const totalMs = clock.monotonicMs() - task.startedMs;
     metrics.observeDuration(command.tag, totalMs);
     logIfSlow(this.deps, task, totalMs);
-  }
-
-  /** Lets others have their turn between the batches of a long command. */
-  private later(next: () => void): void {
-    this.deps.timers.after(0, next);
   }
 }
 

@@ -67,6 +67,8 @@ export interface TxnStorageDeps {
   readonly pd: Pick<PdPort, "getTimestamps">;
   readonly clock: Clock;
   readonly timers: Timers;
+  /** Calls back in a later turn of the event loop. */
+  readonly nextTurn: (next: () => void) => void;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
   readonly registry: MetricsRegistry;

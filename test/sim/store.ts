@@ -122,6 +122,7 @@ export class SimStoreProcess implements StoreProcess {
       pd,
       clock: host,
       timers: host,
+      nextTurn: (next) => host.after(0, next),
       metrics: NULL_METRICS,
       logger,
       kernels: sharedKernels(),
