@@ -100,5 +100,11 @@ export const ASYNC_COMMIT_KEY_BYTES_MAX = 4096;
 export const SAFE_WINDOW_MS = 2000;
 /** Locks of transactions with fewer keys than this are resolved one by one. */
 export const BIG_TXN_KEYS = 16;
+/**
+ * How long the commit of an optimistic transaction waits for a pessimistic lock, ms. Whoever holds it
+ * writes the key later most likely, and may be waiting for a lock of this very transaction, which no
+ * deadlock detector sees.
+ */
+export const PESSIMISTIC_PATIENCE_MS = 1000;
 /** Locks of a small optimistic transaction live so long, ms. */
 export const LOCK_TTL_MS = 3000;

@@ -19,7 +19,11 @@ import { WriteConflictError } from "./errors.js";
 import { locksOf } from "./key_error.js";
 import type { LockResolver } from "./lock_resolver.js";
 import type { LockView } from "./lock_view.js";
-import { type AssertionLevelName, TXN_BATCH_BYTES_MAX } from "./options.js";
+import {
+  type AssertionLevelName,
+  PESSIMISTIC_PATIENCE_MS,
+  TXN_BATCH_BYTES_MAX,
+} from "./options.js";
 
 /** A transaction as its commit sees it. */
 export interface CommitInput {
@@ -101,6 +105,7 @@ export class Prewriter {
     const keys = part.map(({ key }) => key);
     if (part.length < this.#input.mutations.length) this.progress.leaveOnePc();
     const attempts = { ...freshAttempts(), sent: this.#isRetry ? 1 : 0 };
+    const beganMs = this.#input.elapsedMs();
     for (;;) {
       const body = this.#body(part);
       const response = await this.#context.parts.sender
@@ -121,7 +126,7 @@ export class Prewriter {
         return response;
       }
       this.progress.onRefused(keys);
-      await this.#pass(response.errors, op);
+      await this.#pass(response.errors, beganMs, op);
     }
   }
 
@@ -161,16 +166,16 @@ export class Prewriter {
     return lockTtlMs(sizeBytes, elapsedMs(), managedTtlMs);
   }
 
-  /** Waits until locks of others are gone. */
-  async #pass(errors: readonly kvrpcpb.KeyError[], op: Backoffer): Promise<void> {
-    const { isPessimistic, startTs } = this.#input;
+  /** Waits until locks of others are gone; `beganMs`: since when, in the transaction's time. */
+  async #pass(errors: readonly kvrpcpb.KeyError[], beganMs: number, op: Backoffer): Promise<void> {
+    const { elapsedMs, isPessimistic, startTs } = this.#input;
     const { mode } = this.#context.parts;
     const locks = locksOf(errors, startTs, mode);
-    // Of two optimistic transactions that hold what the other wants, the older one gives way.
-    const newer = locks.find((lock) => isNewer(lock, startTs));
-    if (newer !== undefined && !isPessimistic) {
-      const key = mode.fromWire(newer.key);
-      throw new WriteConflictError(key, newer.startTs, 0n, "locked since this transaction began");
+    const patient = elapsedMs() - beganMs < PESSIMISTIC_PATIENCE_MS;
+    const winner = locks.find((lock) => givesWayTo(lock, startTs, patient));
+    if (winner !== undefined && !isPessimistic) {
+      const key = mode.fromWire(winner.key);
+      throw new WriteConflictError(key, winner.startTs, 0n, "locked since this transaction began");
     }
     const waitMs = await this.#resolver.forWrite(locks, op);
     const [first] = locks as [LockView];
@@ -180,8 +185,12 @@ export class Prewriter {
   }
 }
 
-function isNewer(lock: LockView, startTs: bigint): boolean {
-  return !lock.isPessimistic && lock.startTs > startTs;
+/**
+ * Returns whether an optimistic transaction gives up for the holder of a lock, instead of waiting: of
+ * two optimistic ones that hold what the other wants the older does, or they would wait for ever.
+ */
+function givesWayTo(lock: LockView, startTs: bigint, patient: boolean): boolean {
+  return lock.isPessimistic ? !patient : lock.startTs > startTs;
 }
 
 function actionOf({ isLocked }: CommitMutation): kvrpcpb.PrewriteRequest.PessimisticAction {

@@ -34,7 +34,8 @@ const run = (body: (parts: TxnCluster) => Promise<void>): Promise<void> =>
 const TWO_PHASE = { onePc: false, asyncCommit: false } as const;
 const ASYNC = { onePc: false, asyncCommit: true } as const;
 const ONE_PC = { onePc: true, asyncCommit: false } as const;
-const SHORT = { timeoutMs: 400, backgroundTimeoutMs: 400, closeTimeoutMs: 500 } as const;
+/** Gives up after two or three requests without an answer. */
+const SHORT = { retryBudgetMs: 250, closeTimeoutMs: 500 } as const;
 
 async function read(client: TxnClient, prefix: string): Promise<string[]> {
   return pairs((await client.snapshot()).scan({ start: prefix, end: `${prefix}~` }));

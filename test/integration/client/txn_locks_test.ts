@@ -12,6 +12,7 @@ import {
   LockTimeoutError,
   TxnAbortedError,
   type TxnClient,
+  WriteConflictError,
 } from "../../../src/client/index.js";
 import { toBigInt } from "../../../src/pb/index.js";
 import {
@@ -40,7 +41,7 @@ const run = (body: (parts: TxnCluster) => Promise<void>): Promise<void> =>
 const TWO_PHASE = { onePc: false, asyncCommit: false } as const;
 const ASYNC = { onePc: false, asyncCommit: true } as const;
 /** A client that gives up soon, as one whose host has died would be gone. */
-const SHORT = { timeoutMs: 400, backgroundTimeoutMs: 400, closeTimeoutMs: 1 } as const;
+const SHORT = { retryBudgetMs: 250, closeTimeoutMs: 1 } as const;
 
 async function put(client: TxnClient, ...keys: string[]): Promise<void> {
   await client.transaction(async (txn) => {
@@ -178,6 +179,21 @@ test("a lock holds others off until they have waited long enough", () =>
     assert.is(text(await other.getForUpdate("held")), "2");
     await other.commit();
     assert.is(text(await (await client.snapshot()).get("held")), "2");
+  }));
+
+test("an optimistic commit and a pessimistic lock that wait for each other both end", () =>
+  run(async ({ connect }) => {
+    const client = await connect();
+    const pessimistic = await client.begin({ pessimistic: true });
+    await pessimistic.put("mixed/b", "1");
+    const optimistic = await client.begin(TWO_PHASE);
+    await optimistic.put("mixed/a", "2");
+    await optimistic.put("mixed/b", "2");
+    const committing = failure(optimistic.commit());
+    await pessimistic.put("mixed/a", "1");
+    assert.instance(await committing, WriteConflictError);
+    await pessimistic.commit();
+    assert.equal(await read(client, "mixed/"), ["mixed/a=1", "mixed/b=1"]);
   }));
 
 test("a pessimistic transaction computes with the newest values", () =>
