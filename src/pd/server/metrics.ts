@@ -2,6 +2,7 @@
 import type { Counter, Histogram, MetricsRegistry } from "../../base/index.js";
 import { type StoreStateName, storeStateName } from "../core/index.js";
 import type { RaftCluster } from "./cluster.js";
+import type { GcManager } from "./gc_manager.js";
 import { PD_VERSION } from "./options.js";
 import { bindScheduleMetrics } from "./schedule_metrics.js";
 import type { TsoService } from "./tso.js";
@@ -41,6 +42,7 @@ export function pdMetrics(registry: MetricsRegistry): PdMetrics {
 
 export interface StateMetricsDeps {
   readonly cluster: RaftCluster;
+  readonly gc: GcManager;
   readonly tso: TsoService;
   readonly nowMs: () => number;
   readonly monotonicMs: () => number;
@@ -52,6 +54,8 @@ export function bindStateMetrics(registry: MetricsRegistry, deps: StateMetricsDe
     registry.gauge({ name, help, labelNames });
   const info = gauge("pd_server_info", "Version of this PD; the value is 1.", ["version"]);
   const status = gauge("pd_cluster_status", "Stores by state, regions and leaders.", ["type"]);
+  const safePoints = gauge("pd_gc_gc_safepoint", "Safe points, as timestamps.", ["type"]);
+  const gcLeader = gauge("rutile_gc_leader", "1 for who leads GC: builtin or external.", ["type"]);
   const tsoEvents = registry.counter({
     name: "pd_tso_events",
     help: "Events of the timestamp oracle.",
@@ -63,6 +67,10 @@ export function bindStateMetrics(registry: MetricsRegistry, deps: StateMetricsDe
   });
   registry.onCollect(() => {
     info.set(1, { version: PD_VERSION });
+    safePoints.set(Number(deps.gc.unsettled.gcSafePoint), { type: "gc_safepoint" });
+    safePoints.set(Number(deps.gc.unsettled.txnSafePoint), { type: "txn_safepoint" });
+    gcLeader.set(deps.gc.isLedOutside ? 0 : 1, { type: "builtin" });
+    gcLeader.set(deps.gc.isLedOutside ? 1 : 0, { type: "external" });
     for (const [type, total] of Object.entries(deps.tso.metrics) as [string, number][]) {
       tsoEvents.inc(total - (seen.get(type) ?? 0), { type });
       seen.set(type, total);

@@ -219,6 +219,7 @@ async function startOn(engine: Engine, options: PdOptions, deps: PdDeps): Promis
   const parts: Parts = { ...own, member: () => member, options, deps };
   bindStateMetrics(deps.metrics, {
     cluster,
+    gc,
     tso,
     nowMs: () => clock.nowMs(),
     monotonicMs: () => clock.monotonicMs(),
