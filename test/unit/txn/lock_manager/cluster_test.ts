@@ -310,7 +310,7 @@ for (const force of [false, true]) {
       // In normal mode a queue is woken now and then only, so an edge may be of an older holder.
       if (force) assert.is(cluster.timeouts, 0, `seed ${seed}: nobody waited in vain`);
     }
-    assert.ok(deadlocks > 100, `${deadlocks} deadlocks`);
+    assert.ok(deadlocks > 50, `${deadlocks} deadlocks`);
   });
 
   test(`${mode} requests, late messages, the lead moves: all transactions get through`, () => {
@@ -321,8 +321,8 @@ for (const force of [false, true]) {
       deadlocks += cluster.deadlocks;
       lost += cluster.lost;
     }
-    assert.ok(deadlocks > 100, `${deadlocks} deadlocks`);
-    assert.ok(lost > 20, `${lost} messages were lost`);
+    assert.ok(deadlocks > 50, `${deadlocks} deadlocks`);
+    assert.ok(lost > 5, `${lost} messages were lost`);
   });
 }
 
