@@ -16,6 +16,8 @@ export interface Bug {
   /** Source file below the repository. */
   readonly file: string;
   readonly edits: readonly Edit[];
+  /** What clients have to do for it to show; default: operations on raw keys. */
+  readonly workload?: "txn";
   /** Further files whose asserts would find it before a checker does. */
   readonly quiet?: readonly string[];
 }
@@ -36,4 +38,9 @@ export function plantInto(bug: Bug, source: string): string {
     text = parts.join(replace);
   }
   return withoutAsserts(text);
+}
+
+/** Returns the arguments of a run that looks for a bug. */
+export function argumentsFor({ name, workload }: Bug): string[] {
+  return ["--bug", name, ...(workload === "txn" ? ["--txn"] : [])];
 }

@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { isFailure, runRange } from "../fleet.js";
+import { argumentsFor, type Bug } from "./bug.js";
 import { BUGS } from "./list.js";
 
 /** Where the finding seeds are, relative to the repository, where this runs. */
@@ -25,9 +26,10 @@ export function readFound(): FoundBugs {
 }
 
 /** Looks for the first seed of a range in which a checker finds the bug. */
-export async function search(name: string, from: number, to: number): Promise<Found | undefined> {
+export async function search(bug: Bug, from: number, to: number): Promise<Found | undefined> {
+  const { name } = bug;
   for (let seed = from; seed < to; ) {
-    const lines = await runRange(seed, to, { args: ["--first", "--bug", name] });
+    const lines = await runRange(seed, to, { args: ["--first", ...argumentsFor(bug)] });
     const last = lines.at(-1);
     if (last === undefined || !isFailure(last)) return undefined;
     // A crash of the program is no find: a checker has to say what is wrong.
@@ -45,9 +47,10 @@ async function main(): Promise<void> {
   });
   const [from, to] = values.seeds.split("..").map(Number) as [number, number];
   const found = readFound();
-  for (const { name } of BUGS) {
+  for (const bug of BUGS) {
+    const { name } = bug;
     if (positionals.length > 0 && !positionals.includes(name)) continue;
-    const hit = await search(name, from, to);
+    const hit = await search(bug, from, to);
     console.log(`${name}: ${hit === undefined ? "not found" : `${hit.seed}, ${hit.checker}`}`);
     if (hit === undefined) continue;
     found[name] = hit;
