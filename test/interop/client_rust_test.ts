@@ -38,9 +38,11 @@ async function checkClient(options: StartOptions): Promise<void> {
 }
 
 (present ? test : test.skip)("client-rust RawClient, one node", () =>
-  checkClient({ config: CONFIG }));
+  checkClient({ config: CONFIG }),
+);
 
 (present ? test : test.skip)("client-rust RawClient, three stores", () =>
-  checkClient({ args: ["up", "--stores", "3", "--base-port", "0"], config: CONFIG }));
+  checkClient({ args: ["up", "--stores", "3", "--base-port", "0"], config: CONFIG }),
+);
 
 test.run();

@@ -16,8 +16,8 @@ export const TXN_BUGS: readonly Bug[] = [
     workload: "txn",
     edits: [
       {
-        find: "if (ts === TS_MAX || limit === undefined || ts <= limit) {\n            this.deps.concurrencyManager.updateMaxTs(ts);",
-        replace: "if (ts === TS_MAX || limit === undefined || ts <= limit) {",
+        find: "ts <= limit) {\n            this.deps.concurrencyManager.updateMaxTs(ts);",
+        replace: "ts <= limit) {",
       },
     ],
   },

@@ -17,7 +17,8 @@ const TIMEOUT_MS = 15_000;
 const HASTY_MAX_MS = 60;
 const HASTY_PERCENT = 5;
 
-class OneTxn implements SimTxn {
+/** Texts over a production transaction. */
+export class OneTxn implements SimTxn {
   private readonly txn: Transaction;
   private readonly prng: Prng;
 

@@ -1,0 +1,132 @@
+/**
+ * Transactions of all workloads (test/sim/txn) on a test cluster of processes, by production's client
+ * over the wire, while faults happen; afterwards snapshot isolation must explain all that was seen.
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import * as assert from "uvu/assert";
+import { Prng } from "../../src/base/index.js";
+import { CommitUndeterminedError, TxnClient } from "../../src/client/index.js";
+import { keyFromRaw } from "../../src/codec/index.js";
+import { Cluster } from "../../src/testing/index.js";
+import type { TxnAccess } from "../sim/txn/access.js";
+import { OneTxn } from "../sim/txn/client.js";
+import { type TxnHost, TxnShared, TxnWorker } from "../sim/txn/worker.js";
+import { QUICK } from "./cluster_load.js";
+import { tmpDir } from "./tmp.js";
+import { within } from "./within.js";
+
+const CLIENTS = 6;
+const THINK_MEAN_US = 5_000;
+const OPERATION_MS = 10_000;
+const LIMIT_MS = 120_000;
+const LOCK_WAIT_MS = 2000;
+const MICROS = 1000;
+
+const HOST: TxnHost = {
+  get localUs() {
+    return Math.round(performance.now() * MICROS);
+  },
+  afterUs: (delayUs, action) => setTimeout(action, delayUs / MICROS),
+};
+
+async function openAccess(cluster: Cluster, prng: Prng): Promise<TxnAccess & { close(): void }> {
+  const client = await TxnClient.connect({
+    pdEndpoints: cluster.pdEndpoints,
+    timeoutMs: OPERATION_MS,
+    retryBudgetMs: OPERATION_MS,
+    lockWaitMs: LOCK_WAIT_MS,
+  });
+  return {
+    begin: async ({ isPessimistic, useAsyncCommit, useOnePc }) => {
+      const choice = { asyncCommit: useAsyncCommit, onePc: useOnePc };
+      return new OneTxn(await client.begin({ pessimistic: isPessimistic, ...choice }), prng);
+    },
+    isUndetermined: (error) => error instanceof CommitUndeterminedError,
+    close: () => void client.close(),
+  };
+}
+
+/** Jumps of the wall clock of all processes that are started from now on; see libfaketime. */
+export class WallClock {
+  readonly #file = join(tmpDir("faketime"), "offset");
+
+  constructor(library: string) {
+    this.jump(0);
+    Object.assign(process.env, {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: this.#file,
+      FAKETIME_NO_CACHE: "1",
+      FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    });
+  }
+
+  /** Sets how far the wall clock is off. */
+  jump(seconds: number): void {
+    writeFileSync(this.#file, `${seconds < 0 ? "" : "+"}${seconds}`);
+  }
+
+  /** Later processes have the machine's clock. */
+  restore(): void {
+    const { env } = process;
+    delete env.LD_PRELOAD;
+    delete env.FAKETIME_TIMESTAMP_FILE;
+  }
+}
+
+export interface TxnLoadReport {
+  readonly committed: number;
+  readonly open: number;
+  readonly seconds: number;
+}
+
+/**
+ * Runs `faults` on three stores under load, then checks. `faults` resolves when it has done enough;
+ * what it broke is healed by it.
+ */
+export async function underTransactions(
+  engine: string,
+  faults: (cluster: Cluster, shared: TxnShared) => Promise<void>,
+): Promise<TxnLoadReport> {
+  const log: string[] = [];
+  const cluster = new Cluster({
+    config: { ...QUICK, "engine.binding": engine },
+    onLog: (member, line) => log.push(`[${member}] ${line}`),
+  });
+  const shared = new TxnShared();
+  const prng = new Prng(BigInt(Date.now()));
+  const opened: { close(): void }[] = [];
+  try {
+    await cluster.start();
+    await cluster.ready();
+    for (const key of ["fork0", "list1"]) await cluster.splitAt(keyFromRaw(Buffer.from(key)));
+    const workers: TxnWorker[] = [];
+    for (let number = 0; number < CLIENTS; number++) {
+      const access = await openAccess(cluster, prng);
+      opened.push(access);
+      const deps = { number, host: HOST, access, prng, thinkMeanUs: THINK_MEAN_US, shared };
+      workers.push(new TxnWorker(deps));
+    }
+    const [first] = workers as [TxnWorker];
+    await within(LIMIT_MS, "the first balances", () => first.once(() => first.open()));
+    const startedMs = performance.now();
+    for (const worker of workers) worker.start();
+    await faults(cluster, shared);
+    for (const worker of workers) worker.stop();
+    const seconds = (performance.now() - startedMs) / 1000;
+    await within(LIMIT_MS, "the last transactions", () => workers.every(({ isIdle }) => isIdle));
+    await cluster.ready();
+    const finals = await within(LIMIT_MS, "all lists", () => first.once(() => first.listRead()));
+    for (const read of ["bankRead", "counterRead", "registerGet"] as const) {
+      await within(LIMIT_MS, read, () => first.once(() => first[read]()));
+    }
+    shared.check(finals);
+    assert.equal(cluster.deaths, []);
+    return { committed: shared.acknowledged, open: shared.open, seconds };
+  } catch (error) {
+    throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}`);
+  } finally {
+    for (const access of opened) access.close();
+    await cluster.stop();
+  }
+}
