@@ -49,6 +49,8 @@ export interface RegionRouter {
    * (transfer, split): what is returned is proposed before that. Absent where that never happens.
    */
   beforeHandover?(write: (peer: ReadDelegate) => WriteCommand | undefined): void;
+  /** Sets who is told, in a peer's round, that a peer came or changed its view: term, role, region. */
+  watch?(listener: (peer: ReadDelegate) => void): void;
   /**
    * Sets who judges the checks that reads bring with them (ReadCommand.check), in a leader's round,
    * when the read index is asked for: before the commit index is taken.

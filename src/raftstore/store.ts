@@ -142,6 +142,7 @@ export class Store implements RegionRouter {
   private readonly ticker: Ticker;
   /** What a leader writes before it gives leadership or keys away. */
   private lastWrite: (peer: ReadDelegate) => WriteCommand | undefined = () => undefined;
+  private listener: (peer: ReadDelegate) => void = () => {};
   private judge: (check: Uint8Array) => Uint8Array = () => EMPTY_BYTES;
   private state: "new" | "running" | "stopped" = "new";
 
@@ -251,6 +252,10 @@ export class Store implements RegionRouter {
     this.lastWrite = write;
   }
 
+  watch(listener: (peer: ReadDelegate) => void): void {
+    this.listener = listener;
+  }
+
   judgeReads(judge: (check: Uint8Array) => Uint8Array): void {
     this.judge = judge;
   }
@@ -329,7 +334,10 @@ export class Store implements RegionRouter {
       redeliver: (message) => this.router.onRaftMessage(message),
       createSplitPeer: (region, campaign) => this.peers.createSplitPeer(region, campaign),
       closePeer: (peer) => this.peers.close(peer),
-      onViewChanged: () => this.peers.onViewChanged(),
+      onViewChanged: (peer) => {
+        this.peers.onViewChanged();
+        this.listener(peer);
+      },
       onRegionChanged: (peer) => this.pd.regionChanged(peer),
       onSplit: (_peer, regions) => this.pd.onSplit(regions),
       askSplit: (peer, wish) => this.pd.askSplit(peer, wish),

@@ -32,6 +32,14 @@ export class LatchQueue {
     this.advance(this.nextCommand++, { request: latchRequest(keys), run });
   }
 
+  /** As `take` for one key, right behind the command that holds it, before all who wait. */
+  takeNext(key: Uint8Array, run: (release: () => void) => void): void {
+    const request = latchRequest([key]);
+    const id = this.nextCommand++;
+    if (this.latches.acquireNext(request, id)) this.begin(id, { request, run });
+    else this.waiters.set(id, { request, run });
+  }
+
   /** As `take`, for a command whose end is its promise. */
   with<T>(keys: readonly Uint8Array[], command: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
@@ -42,11 +50,11 @@ export class LatchQueue {
   }
 
   private advance(id: number, waiter: Waiter): void {
-    const { request, run } = waiter;
-    if (!this.latches.acquire(request, id)) {
-      this.waiters.set(id, waiter);
-      return;
-    }
+    if (this.latches.acquire(waiter.request, id)) this.begin(id, waiter);
+    else this.waiters.set(id, waiter);
+  }
+
+  private begin(id: number, { request, run }: Waiter): void {
     this.ready.push(() => run(() => this.release(id, request)));
     this.drain();
   }

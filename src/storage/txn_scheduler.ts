@@ -190,12 +190,19 @@ export class TxnScheduler {
     }
     const { clock, metrics } = this.deps;
     const queuedMs = clock.monotonicMs();
-    this.latches.take(keys, (release) => {
+    const onHeld = (release: () => void): void => {
       const waitedMs = clock.monotonicMs() - queuedMs;
       task.details.latchWaitMs += waitedMs;
       metrics.observeLatchWait(task.command.tag, waitedMs);
       this.withSnapshot(task, release, (leader) => this.process({ task, leader, release }, state));
-    });
+    };
+    const [key] = keys;
+    // Who was woken with the right to lock comes before all who wait for the latch.
+    if (task.lockDeadlineMs !== undefined && key !== undefined && keys.length === 1) {
+      this.latches.takeNext(key, onHeld);
+    } else {
+      this.latches.take(keys, onHeld);
+    }
   }
 
   /** Looks for the keys that a command concerns, then goes on with them. */
@@ -312,13 +319,14 @@ export class TxnScheduler {
     const modifies = isInMemory ? [] : outcome.modifies;
     if (outcome.type === "continue") {
       this.write(step, modifies, { frees: true }, (written) => {
-        release();
         if (!written.ok) {
+          release();
           this.end(task, fromFailure(written));
           return;
         }
         for (const status of outcome.knownStatus) this.statusCache.note(status);
         this.deps.lockWaits.onReleased(outcome.released);
+        release();
         // Others have their turn between the batches of a long command.
         this.deps.nextTurn(() => this.step(task, outcome.next as CommandState<K>));
       });
@@ -331,9 +339,10 @@ export class TxnScheduler {
       for (const guard of guards) guard.release();
       if (written.ok) for (const status of knownStatus) this.statusCache.note(status);
       this.end(task, written.ok ? reply : fromFailure(written));
+      // Before the latches go: who is woken to lock gets them first.
+      if (written.ok) this.deps.lockWaits.onReleased(released);
       release();
       if (!written.ok) return;
-      this.deps.lockWaits.onReleased(released);
       if (pessimisticLocks !== undefined) this.deps.lockWaits.onAcquired(pessimisticLocks);
     });
   }

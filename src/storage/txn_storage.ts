@@ -105,6 +105,10 @@ export class RaftTxnStorage implements TxnStorage {
     this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
     const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
     const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
+    // A new leader asks PD at once, not when the first async commit has to be refused.
+    deps.router.watch?.((peer) => {
+      if (peer.isLeader) this.maxTs.isSynced({ peer, term: peer.term });
+    });
     deps.router.judgeReads?.((checks) => judgeChecks(concurrencyManager, checks));
     this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.reads = new TxnReads(readDeps, gate);

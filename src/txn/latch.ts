@@ -62,6 +62,18 @@ export class Latches {
     return true;
   }
 
+  /**
+   * As `acquire` for a request with one hash, but before all who wait: right behind its holder. For
+   * a command that the holder itself has called for.
+   */
+  acquireNext(request: LatchRequest, command: number): boolean {
+    assert(request.hashes.length === 1, "only a command with one latch is let in first");
+    const queue = this.queues.get(request.hashes[0] as number);
+    if (queue === undefined) return this.acquire(request, command);
+    queue.splice(1, 0, command);
+    return false;
+  }
+
   /** Gives back all latches of `command`. Returns the commands to wake, oldest first per latch. */
   release(request: LatchRequest, command: number): number[] {
     assert(request.owned === request.hashes.length, "a command releases after it got all latches");

@@ -312,6 +312,28 @@ test("a force-lock that was woken runs again and locks with the conflict", async
   });
 });
 
+test("who was woken to lock comes before those who wait for the latch", async () => {
+  await withTxnRegions(async (setup) => {
+    const { regions, storage, ctx } = setup;
+    mustOk(await lock(setup, "k", 10n));
+    regions.handOver(setup.left);
+    await settle();
+    const forced = lock(setup, "k", 30n, { allowLockWithConflict: true });
+    await settle();
+    regions.holds = true;
+    const released = rollback(setup, "k", 10n);
+    // Came before the release, and waits for the same latch.
+    const request = prewriteOf(20n, [put("k", "v")]);
+    const prewritten = storage.txn.run<"prewrite">(ctx, request, newDetails());
+    await settle();
+    regions.holds = false;
+    regions.deliver();
+    mustOk(await released);
+    assert.is(mustOk(await forced).results[0]?.type, "empty");
+    assert.is(mustOk(await prewritten).locks[0]?.lock.startTs, 30n);
+  });
+});
+
 test("two transactions that wait for each other: the second is told", async () => {
   await withTxnRegions(async (setup) => {
     mustOk(await lock(setup, "a", 10n, { isFirstLock: true }));
