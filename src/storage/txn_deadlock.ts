@@ -13,6 +13,7 @@ import {
   Detector,
   type WaitForEntry,
 } from "../txn/index.js";
+import type { LockManagerMetrics } from "./lock_manager_metrics.js";
 
 /** What a transport tells; never from inside a call of its own. */
 export interface DeadlockHooks {
@@ -28,6 +29,7 @@ export interface DeadlockDeps {
   readonly router: Pick<RegionRouter, "delegates">;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly metrics: Pick<LockManagerMetrics, "onDetect">;
   /** undefined: this store is alone, or detects what it leads itself only. */
   readonly transport: OpenDeadlockTransport | undefined;
   readonly ttlMs: number;
@@ -58,7 +60,7 @@ export class DeadlockDriver implements DeadlockDetector {
 
   detect(nowMs: number, edge: WaitForEntry): DeadlockFound | undefined {
     this.followRegions();
-    const found = this.detector.detect(nowMs, edge);
+    const found = this.measured(() => this.detector.detect(nowMs, edge));
     this.arm();
     return found;
   }
@@ -72,12 +74,23 @@ export class DeadlockDriver implements DeadlockDetector {
   /** Serves a request of another store. */
   serve(request: DeadlockRequest): Result<DeadlockFound | undefined, "notLeader"> {
     this.followRegions();
-    return this.detector.serve(this.deps.clock.monotonicMs(), request);
+    const nowMs = this.deps.clock.monotonicMs();
+    return this.measured(() => this.detector.serve(nowMs, request));
   }
 
   close(): void {
     this.cancelTimer?.();
     this.transport.close();
+  }
+
+  /** Where detection is led, its time is observed. */
+  private measured<T>(detect: () => T): T {
+    const { clock, metrics } = this.deps;
+    if (this.detector.role !== "leader") return detect();
+    const startedMs = clock.monotonicMs();
+    const result = detect();
+    metrics.onDetect(clock.monotonicMs() - startedMs);
+    return result;
   }
 
   /** Detection is led by the leader of the region that holds the empty key. */

@@ -12,6 +12,7 @@ import {
   lockWaitAnswer,
   type ReleasedLock,
 } from "../txn/index.js";
+import type { LockManagerMetrics } from "./lock_manager_metrics.js";
 import { txnFailure } from "./txn_errors.js";
 import type { BlockedRequest, LockWaits } from "./txn_scheduler.js";
 import type { LockWait } from "./txn_types.js";
@@ -20,6 +21,7 @@ export interface LockWaitDeps {
   readonly manager: LockManager;
   readonly clock: Clock;
   readonly timers: Timers;
+  readonly metrics: LockManagerMetrics;
   /** Runs a force-lock request again, with the deadline of its first wait. */
   readonly resume: (blocked: BlockedRequest, lockDeadlineMs: number) => void;
 }
@@ -43,7 +45,7 @@ export class LockWaitDriver implements LockWaits {
   }
 
   wait(blocked: BlockedRequest): void {
-    const { clock, manager } = this.deps;
+    const { clock, manager, metrics } = this.deps;
     const nowMs = clock.monotonicMs();
     const { request, wait, lockDeadlineMs: deadlineMs } = blocked;
     const { token, effects } = manager.wait(nowMs, {
@@ -53,6 +55,7 @@ export class LockWaitDriver implements LockWaits {
       ...(deadlineMs !== undefined && { deadlineMs }),
     });
     this.waiting.set(token, { blocked, sinceMs: nowMs });
+    metrics.onWait(manager.queueLength(wait.key));
     this.carryOut(nowMs, effects);
   }
 
@@ -76,6 +79,7 @@ export class LockWaitDriver implements LockWaits {
 
   /** Everybody who waits here. */
   entries(): readonly LockWait[] {
+    this.deps.metrics.dumps++;
     return this.deps.manager.waitForEntries(this.deps.clock.monotonicMs());
   }
 
@@ -98,6 +102,8 @@ export class LockWaitDriver implements LockWaits {
       this.waiting.delete(effect.token);
       const { blocked, sinceMs } = waiting;
       blocked.details.lockWaitMs += nowMs - sinceMs;
+      const isWoken = effect.type === "resume" || effect.error.kind === "writeConflict";
+      this.deps.metrics.onWaitEnd(nowMs - sinceMs, isWoken);
       if (effect.type === "resume") {
         this.deps.resume(blocked, effect.deadlineMs);
         continue;

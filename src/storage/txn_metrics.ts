@@ -1,10 +1,10 @@
 /**
- * Metrics of transactions under TiKV's names, beside those that raw commands have too (metrics.ts).
+ * Metrics of transactions under TiKV's names, beside those that raw commands have too (metrics.ts)
+ * and those of lock waits (lock_manager_metrics.ts).
  * Counters are plain numbers, copied at scrape time.
  */
 import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
 import type { Statistics } from "../mvcc/index.js";
-import type { Detector } from "../txn/index.js";
 
 /** Labels of tikv_scheduler_stage_total. */
 export type Stage =
@@ -91,8 +91,6 @@ export interface TxnGauges {
   readonly memoryLocks: number;
   readonly pessimisticLockBytes: number;
   readonly pessimisticLocks: { readonly kept: number; readonly written: number };
-  readonly lockWaits: number;
-  readonly detector: Pick<Detector, "edges" | "metrics" | "role">;
 }
 
 /** Registers the metrics that are copied at scrape time. */
@@ -140,7 +138,6 @@ export function bindTxnMetrics(
       labelNames: ["result"],
     }),
   );
-  const collectWaits = bindLockManagerMetrics(registry);
   registry.onCollect(() => {
     for (const copy of copies) copy();
     notSynced(metrics.maxTsNotSynced);
@@ -152,51 +149,7 @@ export function bindTxnMetrics(
     bytes.set(now.pessimisticLockBytes);
     kept(now.pessimisticLocks.kept, { result: "success" });
     kept(now.pessimisticLocks.written, { result: "full" });
-    collectWaits(now);
   });
-}
-
-/** Registers tikv_lock_manager_*; returns what copies them. */
-function bindLockManagerMetrics(registry: MetricsRegistry): (now: TxnGauges) => void {
-  const waiters = registry.gauge({
-    name: "tikv_lock_manager_waiter_lifetime_count",
-    help: "Requests that wait for a lock.",
-  });
-  const tasks = totalOf(
-    registry.counter({
-      name: "tikv_lock_manager_task_counter",
-      help: "Tasks of the deadlock detector.",
-      labelNames: ["type"],
-    }),
-  );
-  const errors = totalOf(
-    registry.counter({
-      name: "tikv_lock_manager_error_counter",
-      help: "Deadlocks found, and requests that the detector lost.",
-      labelNames: ["type"],
-    }),
-  );
-  const edges = registry.gauge({
-    name: "tikv_lock_manager_wait_table_status",
-    help: "Edges of the wait-for graph.",
-  });
-  const leader = registry.gauge({
-    name: "tikv_lock_manager_detector_leader_heartbeat",
-    help: "1 where deadlock detection is led.",
-  });
-  return ({ detector, lockWaits }) => {
-    const { metrics } = detector;
-    waiters.set(lockWaits);
-    edges.set(detector.edges);
-    leader.set(detector.role === "leader" ? 1 : 0);
-    tasks(metrics.detects, { type: "detect" });
-    tasks(metrics.cleanUpWaitFors, { type: "clean_up_wait_for" });
-    tasks(metrics.cleanUps, { type: "clean_up" });
-    tasks(metrics.reconnects, { type: "reconnect_leader" });
-    errors(metrics.deadlocks, { type: "deadlock" });
-    errors(metrics.dropped, { type: "dropped" });
-    errors(metrics.notLeader, { type: "leader_not_found" });
-  };
 }
 
 /** Returns what brings a counter up to its totals. */

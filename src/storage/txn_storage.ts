@@ -30,6 +30,7 @@ import {
 import { keyFailure } from "./errors.js";
 import type { WriteQuota } from "./flow_control.js";
 import { checkRangeInRegion, type KvEngine } from "./kv_engine.js";
+import { LockManagerMetrics } from "./lock_manager_metrics.js";
 import type { StorageMetrics } from "./metrics.js";
 import type { StorageOptions } from "./options.js";
 import { judgeChecks } from "./read_check.js";
@@ -114,18 +115,22 @@ export class RaftTxnStorage implements TxnStorage {
     this.reads = new TxnReads(readDeps, gate);
     this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);
     const { wakeUpDelayMs, waitForLockTimeoutMs } = options.txn;
+    const lockMetrics = new LockManagerMetrics(deps.registry);
     this.deadlocks = new DeadlockDriver({
       ...deps,
+      metrics: lockMetrics,
       transport: deps.deadlockTransport,
       ttlMs: waitForLockTimeoutMs,
       onFound: (found) => this.waits.onDeadlock(found),
     });
+    const manager = new LockManager(
+      { waitForLockTimeoutMs, wakeUpDelayMs, waitersMax: WAITERS_MAX },
+      this.deadlocks,
+    );
     this.waits = new LockWaitDriver({
       ...deps,
-      manager: new LockManager(
-        { waitForLockTimeoutMs, wakeUpDelayMs, waitersMax: WAITERS_MAX },
-        this.deadlocks,
-      ),
+      metrics: lockMetrics,
+      manager,
       resume: (blocked, lockDeadlineMs) => this.scheduler.resume(blocked, lockDeadlineMs),
     });
     this.scheduler = new TxnScheduler({
@@ -143,9 +148,8 @@ export class RaftTxnStorage implements TxnStorage {
       memoryLocks: concurrencyManager.size,
       pessimisticLockBytes: this.memoryLocks.bytes,
       pessimisticLocks: this.memoryLocks.counts,
-      lockWaits: this.waits.size,
-      detector: this.deadlocks.detector,
     }));
+    lockMetrics.bind(manager, this.deadlocks.detector);
   }
 
   get(

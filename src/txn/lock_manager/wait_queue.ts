@@ -62,6 +62,10 @@ export class LockWaitQueues<E extends QueueEntry> {
     return this.queues.size;
   }
 
+  lengthOf(key: Uint8Array): number {
+    return this.queues.get(toHex(key))?.places.length ?? 0;
+  }
+
   /** The entries that wait for `key`, first to be woken first. */
   entriesOf(key: Uint8Array): readonly E[] {
     return this.queues.get(toHex(key))?.places.map(({ entry }) => entry) ?? [];

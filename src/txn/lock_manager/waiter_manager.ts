@@ -89,6 +89,11 @@ export class LockManager {
     return this.queues.keys;
   }
 
+  /** Number of waits for an encoded key. */
+  queueLength(key: Uint8Array): number {
+    return this.queues.lengthOf(key);
+  }
+
   /** When `tick` has something to do; undefined = not before the next wait. May be early. */
   get nextDeadlineMs(): number | undefined {
     return this.dues.peek()?.atMs;

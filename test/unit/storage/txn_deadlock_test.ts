@@ -24,6 +24,7 @@ class Store {
   readonly found: DeadlockFound[] = [];
   regions: readonly ReadDelegate[] = [];
   hooks: DeadlockHooks | undefined;
+  measured = 0;
   readonly driver = new DeadlockDriver({
     router: { delegates: () => this.regions },
     clock: this.clock,
@@ -36,6 +37,7 @@ class Store {
         close: () => this.notes.push("close"),
       };
     },
+    metrics: { onDetect: () => this.measured++ },
     ttlMs: 1000,
     onFound: (found) => this.found.push(found),
   });
@@ -57,6 +59,7 @@ test("the leader of the region with the empty key detects", () => {
   const served = store.driver.serve({ type: "detect", entry: edge(3n, 1n) });
   assert.equal(served, { ok: true, value: undefined });
   assert.equal(store.take(), []);
+  assert.is(store.measured, 3);
 });
 
 test("no other store does: not its followers, not one without the region's data", () => {

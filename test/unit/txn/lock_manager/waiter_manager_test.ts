@@ -93,6 +93,8 @@ test("release: the smallest start_ts goes first, whenever it came; equal ones by
   const waits = new Waits();
   const tokens = [30, 10, 20, 10].map((startTs) => waits.wait(0, waitFor("k", startTs, 5)));
   const [of30, first, of20, second] = tokens;
+  assert.is(waits.manager.queueLength(encode("k")), 4);
+  assert.is(waits.manager.queueLength(encode("other")), 0);
   assert.equal(waits.release(0, "k", 5, 40), [`${first} writeConflict`]);
   assert.equal(waits.release(0, "k", 5, 40), [`${second} writeConflict`]);
   assert.equal(waits.release(0, "k", 5, 40), [`${of20} writeConflict`]);
