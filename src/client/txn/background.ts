@@ -35,6 +35,16 @@ export class Background {
     }
   }
 
+  /** Starts `work`; resolves after it, at the latest after `ms`. Never rejects. */
+  async runAwhile(what: string, ms: number, work: () => Promise<void>): Promise<void> {
+    const over = new AbortController();
+    const done = new Promise<void>((resolve) => {
+      void this.run(what, () => work().finally(resolve));
+    });
+    await Promise.race([done, this.#time.sleep(ms, [over.signal])]);
+    over.abort();
+  }
+
   /** Resolves when nothing is under way, or after `ms`; returns whether nothing is. */
   async drain(ms: number): Promise<boolean> {
     const over = new AbortController();

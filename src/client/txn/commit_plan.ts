@@ -167,6 +167,11 @@ export class PrewriteProgress {
     for (const key of keys) this.#open.delete(mapKey(key));
   }
 
+  /** Returns whether a request may have left a lock on the key; a refused one leaves none. */
+  mayBeLocked(key: Uint8Array): boolean {
+    return this.#done.has(mapKey(key)) || this.#open.has(mapKey(key));
+  }
+
   /** Whether the transaction may be committed although not all keys are known to be prewritten. */
   get mayBeCommitted(): boolean {
     return (

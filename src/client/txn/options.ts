@@ -106,5 +106,7 @@ export const BIG_TXN_KEYS = 16;
  * deadlock detector sees.
  */
 export const PESSIMISTIC_PATIENCE_MS = 1000;
+/** How long a failed commit waits for its rollback, so that another run does not meet its locks, ms. */
+export const UNDO_WAIT_MS = 500;
 /** Locks of a small optimistic transaction live so long, ms. */
 export const LOCK_TTL_MS = 3000;

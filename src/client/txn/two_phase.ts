@@ -12,6 +12,7 @@ import { freshAttempts, type TxnContext } from "./context.js";
 import { CommitUndeterminedError } from "./errors.js";
 import { errorOf } from "./key_error.js";
 import type { LockResolver } from "./lock_resolver.js";
+import { UNDO_WAIT_MS } from "./options.js";
 import { type CommitInput, MUTATION_LIMIT, Prewriter } from "./prewrite.js";
 
 /**
@@ -30,7 +31,10 @@ export async function commitTwoPhase(
     await prewriter.run(op);
   } catch (error) {
     if (progress.mayBeCommitted) throw new CommitUndeterminedError(input.startTs, error);
-    await undo(input, context);
+    // Pessimistic locks are there whatever became of the prewrites.
+    const isLocked = ({ key }: CommitMutation): boolean =>
+      input.isPessimistic || progress.mayBeLocked(key);
+    await undo(input, input.mutations.filter(isLocked), context);
     throw error;
   }
   if (progress.mode === "onePc") return progress.commitTs;
@@ -44,15 +48,20 @@ export async function commitTwoPhase(
     await committer.commitRest(commitTs);
     return commitTs;
   } catch (error) {
-    if (!(error instanceof CommitUndeterminedError)) await undo(input, context);
+    if (!(error instanceof CommitUndeterminedError)) await undo(input, input.mutations, context);
     throw error;
   }
 }
 
-/** Rolls all keys back in the background; a prewrite that is still under way then finds that out. */
-function undo(input: CommitInput, context: TxnContext): Promise<void> {
-  const locks = input.mutations.filter(leavesLock);
-  return context.background.run("roll back", async () => {
+/** Rolls keys back, in the background if it takes long. */
+async function undo(
+  input: CommitInput,
+  mutations: readonly CommitMutation[],
+  context: TxnContext,
+): Promise<void> {
+  const locks = mutations.filter(leavesLock);
+  if (locks.length === 0) return;
+  await context.background.runAwhile("roll back", UNDO_WAIT_MS, async () => {
     const { locator, mode, sender } = context.parts;
     const op = context.backgroundOp();
     const deps = { locator, op, concurrencyMax: context.options.concurrencyMax };

@@ -118,6 +118,42 @@ test("a reader of the future makes async commit and 1PC fall back", () =>
     }
   }));
 
+test("a commit whose answer is cut off on the way is undetermined, and there", () =>
+  run(async ({ connect, cluster }) => {
+    const wire = new Wire();
+    const client = await connect({ requestTimeoutMs: 300, retryBudgetMs: 250 }, wire);
+    const txn = await client.begin(TWO_PHASE);
+    await txn.put("cut", "1");
+    wire.before = (command) => {
+      if (command === "Commit") cluster.cut({ from: 0, to: "clients", oneWay: true });
+    };
+    try {
+      assert.instance(await failure(txn.commit()), CommitUndeterminedError);
+    } finally {
+      cluster.heal();
+    }
+    assert.equal(await read(await connect(), "cut"), ["cut=1"]);
+  }));
+
+test("a conflict leaves nothing to roll back where the store has refused all keys", () =>
+  run(async ({ connect, cluster }) => {
+    await splitAt(cluster, "refused/b");
+    const wire = new Wire();
+    const client = await connect({}, wire);
+    const txn = await client.begin(TWO_PHASE);
+    await txn.put("refused/b", "1");
+    const both = await client.begin(TWO_PHASE);
+    await both.put("refused/a", "2");
+    await both.put("refused/b", "2");
+    await client.transaction((other) => other.put("refused/b", "0"));
+    assert.is((await failure(txn.commit())).code, "KV:Storage:WriteConflict");
+    assert.is(wire.sent("BatchRollback"), 0);
+    assert.is((await failure(both.commit())).code, "KV:Storage:WriteConflict");
+    const rolledBack = wire.of("BatchRollback").flatMap(({ keys }) => keys?.map(text));
+    assert.equal(rolledBack, ["refused/a"]);
+    assert.equal(await read(client, "refused/"), ["refused/b=0"]);
+  }));
+
 test("splits between and within the phases", () =>
   run(async ({ connect, cluster }) => {
     for (const [name, mode] of Object.entries({ TWO_PHASE, ASYNC, ONE_PC })) {

@@ -276,20 +276,21 @@ test("heartbeats keep a long transaction alive; without them others end it", () 
     assert.equal(await read(client, "long/"), ["long/a=2", "long/b=2"]);
   }));
 
-test("a rollback gives all locks back", () =>
-  run(async ({ connect }) => {
-    const wire = new Wire();
-    const client = await connect({}, wire);
-    const txn = await client.begin({ pessimistic: true });
-    await txn.put("back/a", "1");
-    await txn.lockKeys(["back/b", "back/c"]);
-    await txn.rollback();
-    assert.is(txn.state, "rolledBack");
-    await within(5000, "rolled back", () => wire.sent("PessimisticRollback") > 0);
-    const other = await client.begin({ pessimistic: true, lockWaitMs: 1000 });
-    await other.lockKeys(["back/a", "back/b", "back/c"]);
-    await other.rollback();
-    assert.equal(await read(client, "back/"), []);
-  }));
+for (const batchCommands of [true, false])
+  test(`a rollback gives all locks back (${batchCommands})`, () =>
+    run(async ({ connect }) => {
+      const wire = new Wire();
+      const client = await connect({ batchCommands }, wire);
+      const txn = await client.begin({ pessimistic: true });
+      await txn.put("back/a", "1");
+      await txn.lockKeys(["back/b", "back/c"]);
+      await txn.rollback();
+      assert.is(txn.state, "rolledBack");
+      await within(5000, "rolled back", () => wire.sent("PessimisticRollback") > 0);
+      const other = await client.begin({ pessimistic: true, lockWaitMs: 1000 });
+      await other.lockKeys(["back/a", "back/b", "back/c"]);
+      await other.rollback();
+      assert.equal(await read(client, "back/"), []);
+    }));
 
 test.run();

@@ -281,6 +281,23 @@ test("limits and arguments", () =>
     assert.is((await failure(txn.commit())).code, "RUTILE:Client:TxnFinished");
   }));
 
+test("calls of their own do what BatchCommands do", () =>
+  run(async ({ connect }) => {
+    const client = await connect({ batchCommands: false, managedTtlMs: 200 });
+    await putAll(client, { "unary/a": "1", "unary/b": "2" });
+    const txn = await client.begin({ ...MODES[2]?.[1], pessimistic: true });
+    assert.equal((await txn.batchGet(["unary/b", "unary/a"])).map(text), ["2", "1"]);
+    assert.is(text(await txn.getForUpdate("unary/a")), "1");
+    await txn.delete("unary/a");
+    const early = await client.snapshot();
+    const reader = await client.snapshot();
+    assert.is(text(await early.get("unary/a")), "1");
+    assert.equal(await pairs(txn.scan({ start: "unary/", end: "unary/~" })), ["unary/b=2"]);
+    await txn.commit();
+    assert.is(text(await reader.get("unary/a")), "1");
+    assert.is(await (await client.snapshot()).get("unary/a"), undefined);
+  }));
+
 test("a closed client begins nothing, and closes twice", () =>
   run(async ({ connect }) => {
     const client = await connect();
