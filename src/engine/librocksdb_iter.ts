@@ -3,13 +3,21 @@
  * calls an entry for its bytes; `takeArena` copies them where they are wanted. Hot path.
  */
 import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
-import { checkArenaTake } from "./arena_take.js";
+import { checkArenaSeek, checkArenaTake } from "./arena_take.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { allocateFixed, type FixedBlock } from "./librocksdb_api.js";
 import { PieceBlock } from "./librocksdb_block.js";
 import type { NativeDatabase } from "./librocksdb_native.js";
 import type { OpenHandles } from "./open_handles.js";
-import type { ArenaTake, ArenaTakeResult, CfName, Entries, Iter, IterOptions } from "./types.js";
+import type {
+  ArenaSeek,
+  ArenaTake,
+  ArenaTakeResult,
+  CfName,
+  Entries,
+  Iter,
+  IterOptions,
+} from "./types.js";
 
 /** See Iter in types.ts. */
 export class LibrocksdbIter implements Iter {
@@ -145,32 +153,66 @@ export class LibrocksdbIter implements Iter {
   takeArena(request: ArenaTake): ArenaTakeResult {
     this.mustBeOpen();
     checkArenaTake(request);
-    const { database, iterator, keysOnly } = this;
-    const { api, lengthAddress } = database;
-    const { address, words } = database.placeMemory(request.memory);
+    const { address, words } = this.database.placeMemory(request.memory);
     const { itemsMax, outEnd, reverse } = request;
     let end = request.out;
     let row = request.table >>> 2;
     let items = 0;
     for (; this.isValid && items < itemsMax; items++) {
-      // Pointers to key and value are good until the next move.
-      const key = api.rocksdb_iter_key(iterator, lengthAddress);
-      const keyLength = database.lengthFound;
-      const value = keysOnly ? 0 : api.rocksdb_iter_value(iterator, lengthAddress);
-      const valueLength = keysOnly ? 0 : database.lengthFound;
-      const valueAt = end + keyLength;
-      if (valueAt + valueLength > outEnd) break;
-      api.memcpy(address + end, key, keyLength);
-      if (valueLength > 0) api.memcpy(address + valueAt, value, valueLength);
-      words[row] = end;
-      words[row + 1] = keyLength;
-      words[row + 2] = valueAt;
-      words[row + 3] = valueLength;
+      const filled = this.place(address, words, row, end, outEnd);
+      if (filled === 0) break;
+      end = filled;
       row += 4;
-      end = valueAt + valueLength;
       this.step(reverse);
     }
     return { items, outUsedEnd: end };
+  }
+
+  seekArena(request: ArenaSeek): ArenaTakeResult {
+    this.mustBeOpen();
+    checkArenaSeek(request);
+    const { database, iterator } = this;
+    const { address, words } = database.placeMemory(request.memory);
+    const { count, outEnd } = request;
+    const { api } = database;
+    let end = request.out;
+    let row = request.table >>> 2;
+    let key = request.keyTable >>> 2;
+    for (let items = 0; items < count; items++, row += 4, key += 2) {
+      words[row + 1] = 0;
+      api.rocksdb_iter_seek(iterator, address + (words[key] as number), words[key + 1] as number);
+      if (!this.settle()) continue;
+      const filled = this.place(address, words, row, end, outEnd);
+      if (filled === 0) return { items, outUsedEnd: end };
+      end = filled;
+    }
+    return { items: count, outUsedEnd: end };
+  }
+
+  /** Copies the current entry to `at` and fills its row. Returns its end, 0 if it does not fit. */
+  private place(
+    address: number,
+    words: Uint32Array,
+    row: number,
+    at: number,
+    outEnd: number,
+  ): number {
+    const { database, iterator, keysOnly } = this;
+    const { api, lengthAddress } = database;
+    // Pointers to key and value are good until the next move.
+    const key = api.rocksdb_iter_key(iterator, lengthAddress);
+    const keyLength = database.lengthFound;
+    const value = keysOnly ? 0 : api.rocksdb_iter_value(iterator, lengthAddress);
+    const valueLength = keysOnly ? 0 : database.lengthFound;
+    const valueAt = at + keyLength;
+    if (valueAt + valueLength > outEnd) return 0;
+    api.memcpy(address + at, key, keyLength);
+    if (valueLength > 0) api.memcpy(address + valueAt, value, valueLength);
+    words[row] = at;
+    words[row + 1] = keyLength;
+    words[row + 2] = valueAt;
+    words[row + 3] = valueLength;
+    return valueAt + valueLength;
   }
 
   private entries(pieces: Uint8Array[]): Entries {

@@ -1,10 +1,18 @@
 /** The iterator of the memory engine: a cursor over one frozen version, within one CF's bounds. */
 import { assert, compareBytes, EMPTY_BYTES, nextKey } from "../base/index.js";
-import { arenaTakeByMoves } from "./arena_take.js";
+import { arenaSeekByMoves, arenaTakeByMoves } from "./arena_take.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { TreeCursor, type TreeNode } from "./memory_tree.js";
 import type { OpenHandles } from "./open_handles.js";
-import type { ArenaTake, ArenaTakeResult, CfName, Entries, Iter, IterOptions } from "./types.js";
+import type {
+  ArenaSeek,
+  ArenaTake,
+  ArenaTakeResult,
+  CfName,
+  Entries,
+  Iter,
+  IterOptions,
+} from "./types.js";
 
 /** See Iter in types.ts. */
 export class MemoryIter implements Iter {
@@ -109,6 +117,11 @@ export class MemoryIter implements Iter {
   takeArena(request: ArenaTake): ArenaTakeResult {
     this.mustBeOpen();
     return arenaTakeByMoves(request, this.cf, this);
+  }
+
+  seekArena(request: ArenaSeek): ArenaTakeResult {
+    this.mustBeOpen();
+    return arenaSeekByMoves(request, this.cf, this);
   }
 
   close(): void {

@@ -5,7 +5,7 @@
  * Hot path.
  */
 import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
-import { arenaTakeByMoves } from "./arena_take.js";
+import { arenaSeekByMoves, arenaTakeByMoves } from "./arena_take.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import type { OpenHandles } from "./open_handles.js";
 import type { RocksdbBridge } from "./rocksdb_bridge.js";
@@ -21,7 +21,15 @@ import {
   SCAN_REVERSE,
 } from "./rocksdb_protocol.js";
 import type { PinRef } from "./rocksdb_snapshot.js";
-import type { ArenaTake, ArenaTakeResult, CfName, Entries, Iter, IterOptions } from "./types.js";
+import type {
+  ArenaSeek,
+  ArenaTake,
+  ArenaTakeResult,
+  CfName,
+  Entries,
+  Iter,
+  IterOptions,
+} from "./types.js";
 
 /** Entries that a move one by one reads ahead at first, and at most; it grows by 8. */
 const AHEAD_FIRST = 8;
@@ -133,6 +141,11 @@ export class RocksdbIter implements Iter {
   takeArena(request: ArenaTake): ArenaTakeResult {
     assert(!this.closed, "the iterator is open");
     return arenaTakeByMoves(request, this.cf, this);
+  }
+
+  seekArena(request: ArenaSeek): ArenaTakeResult {
+    assert(!this.closed, "the iterator is open");
+    return arenaSeekByMoves(request, this.cf, this);
   }
 
   close(): void {

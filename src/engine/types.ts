@@ -5,8 +5,8 @@
  *
  * On disk there is one RocksDB column family; ours are a one-byte key prefix (cf.ts), so that all
  * bindings write the same layout. Keys passed to this interface do not carry that prefix, except
- * in the places that say so: the bytes of a write batch, and the tables of `multiGetArena` and
- * `takeArena`.
+ * in the places that say so: the bytes of a write batch, and the tables of `multiGetArena`,
+ * `takeArena` and `seekArena`.
  *
  * Ownership: arrays that an engine returns belong to the caller. Arrays given to an engine may be
  * reused by the caller as soon as the call returns, unless the method says otherwise.
@@ -64,7 +64,26 @@ export interface Iter {
    * No items while valid: the entry is larger than the area.
    */
   takeArena(request: ArenaTake): ArenaTakeResult;
+  /**
+   * Seeks each key of a table and fills the row of the first entry at or behind it; its key length is
+   * 0 where there is none. Where the iterator stands afterwards is open. Returns the rows filled,
+   * fewer than count when the next entry does not fit.
+   */
+  seekArena(request: ArenaSeek): ArenaTakeResult;
   close(): void;
+}
+
+/**
+ * Keys to seek, and where their entries go. `keyTable`: count pairs of u32 LE (pointer, length); the
+ * keys carry the CF prefix byte. `table` and `[out, outEnd)`: as in ArenaTake.
+ */
+export interface ArenaSeek {
+  readonly memory: Uint8Array;
+  readonly count: number;
+  readonly keyTable: number;
+  readonly table: number;
+  readonly out: number;
+  readonly outEnd: number;
 }
 
 /**

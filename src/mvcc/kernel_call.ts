@@ -3,7 +3,7 @@
  * the arena. Layouts: assembly/mvcc_abi.ts. Hot path.
  */
 import { assert, EMPTY_BYTES } from "../base/index.js";
-import { keyToRaw, keyTruncateTs, parseLock, parseWrite } from "../codec/index.js";
+import { keyToRaw, parseLock, parseWrite } from "../codec/index.js";
 import {
   type Kernels,
   MVCC_ACCESS,
@@ -40,7 +40,6 @@ import {
   SLICE_ABSENT,
   SLICE_BYTES,
 } from "../kernel/index.js";
-import type { EntryBlock } from "./entry_block.js";
 import { type ReadPoint, rcConflict } from "./lock_check.js";
 import type { ReadSource, VersionRow } from "./version_scan.js";
 
@@ -63,8 +62,8 @@ export class KernelCall {
   /** Slices of the long values of the last call; 0 = they were not loaded. */
   private values = 0;
   private valuesDone = 0;
-  /** Scratch that is taken again for each call starts here. */
-  private readonly mark: number;
+  /** Scratch that is taken again for each call starts here; 0 = nothing was taken yet. */
+  private mark = 0;
 
   /** `outBytes`: room for the keys of long values, as many as the blocks may hold at least. */
   constructor(
@@ -91,7 +90,6 @@ export class KernelCall {
     this.set(MVCC_DEFAULTS, this.defaults);
     this.set(MVCC_OUT, out);
     this.set(MVCC_OUT_END, out + outBytes);
-    this.mark = arena.scratch.next;
   }
 
   get(field: number): number {
@@ -104,7 +102,6 @@ export class KernelCall {
 
   /** Sets what the next call reads by; `flags` are those of the blocks. */
   prepare(flags: number, rows: number): void {
-    this.kernels.arena.scratch.trim(this.mark);
     const { isolation, isReplicaRead } = this.point;
     let all = flags | ISOLATION[isolation];
     if (isReplicaRead) all |= MVCC_FLAG_REPLICA_READ;
@@ -113,11 +110,10 @@ export class KernelCall {
     this.set(MVCC_ROWS_CAPACITY, Math.min(rows, this.rowsMax));
   }
 
-  /** Throws what the codec says of the entry that the kernel refused. */
-  refuse(block: EntryBlock, item: number, isLock: boolean): never {
-    if (!isLock) keyTruncateTs(block.keyOf(item));
-    if (isLock) parseLock(block.valueOf(item));
-    else parseWrite(block.valueOf(item));
+  /** Throws what the codec says of the record that the kernel refused. */
+  refuse(record: Uint8Array, isLock: boolean): never {
+    if (isLock) parseLock(record);
+    else parseWrite(record);
     assert(false, "the kernel refuses what the codec refuses");
   }
 
@@ -129,6 +125,8 @@ export class KernelCall {
     this.valuesDone = 0;
     if (count === 0 || snapshot.multiGetBlock === undefined) return;
     const { arena } = this.kernels;
+    if (this.mark === 0) this.mark = arena.scratch.next;
+    else arena.scratch.trim(this.mark);
     const values = arena.scratch.reserve(count * SLICE_BYTES);
     const scratch = arena.scratch.reserve(count * GET_SCRATCH_BYTES);
     if (values === 0 || scratch === 0) return;

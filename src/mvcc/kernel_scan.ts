@@ -221,7 +221,9 @@ export class KernelVersionScan implements VersionScan {
     if (code === CORRUPT) {
       const isLock = call.get(MVCC_ERR_CF) === 1;
       const item = this.kernels.arena.errItem;
-      call.refuse(isLock ? locks : writes, item, isLock);
+      const block = isLock ? locks : writes;
+      if (!isLock) keyTruncateTs(block.keyOf(item));
+      call.refuse(block.valueOf(item), isLock);
     }
     const skipAt = call.get(MVCC_SKIP_NEXT);
     const skipEnd = skipAt + call.get(MVCC_SKIP_NEXT_LENGTH);

@@ -37,14 +37,19 @@ export class PointGetter {
 
   /** Returns what the reader sees of a key; undefined = nothing. */
   get(key: Uint8Array): ReadPair | undefined {
-    const row = this.row(key, this.checksLocks ? this.snapshot.get("lock", key) : undefined);
+    const row = this.row(key);
     return row && pairsOf(this, [row], this.keyOnly)[0];
+  }
+
+  /** As `get`, with a long value still to be loaded. */
+  row(key: Uint8Array): VersionRow | undefined {
+    return this.judge(key, this.checksLocks ? this.snapshot.get("lock", key) : undefined);
   }
 
   /** As `get` for each key, in the order given; the keys' records are fetched in batches. */
   getMany(keys: readonly Uint8Array[]): (ReadPair | undefined)[] {
     const locks = this.checksLocks ? this.snapshot.multiGet("lock", keys) : [];
-    const rows = keys.map((key, i) => this.row(key, locks[i]));
+    const rows = keys.map((key, i) => this.judge(key, locks[i]));
     const pairs = pairsOf(
       this,
       rows.filter((row) => row !== undefined),
@@ -63,7 +68,7 @@ export class PointGetter {
     return this.point.isolation !== "rc";
   }
 
-  private row(key: Uint8Array, lockRecord: Uint8Array | undefined): VersionRow | undefined {
+  private judge(key: Uint8Array, lockRecord: Uint8Array | undefined): VersionRow | undefined {
     if (this.checksLocks) this.statistics.lock.get++;
     if (lockRecord !== undefined) {
       const found = rowOfLockRecord(this, key, lockRecord, this.point);

@@ -7,6 +7,7 @@ import type { Lock } from "../codec/index.js";
 import type {
   ArenaGet,
   ArenaGetResult,
+  ArenaSeek,
   ArenaTake,
   ArenaTakeResult,
   Entries,
@@ -41,6 +42,8 @@ export interface MvccCursor {
    * Absent where there is no engine below.
    */
   takeBlock?(request: ArenaTake): ArenaTakeResult;
+  /** As engine Iter.seekArena; the keys are the engine's. Absent as above. */
+  seekBlock?(request: ArenaSeek): ArenaTakeResult;
   close(): void;
 }
 

@@ -3,6 +3,7 @@ import { dataKey } from "../codec/index.js";
 import type {
   ArenaGet,
   ArenaGetResult,
+  ArenaSeek,
   ArenaTake,
   ArenaTakeResult,
   Entries,
@@ -58,6 +59,10 @@ class RegionCursor implements MvccCursor {
 
   takeBlock(request: ArenaTake): ArenaTakeResult {
     return this.iter.takeArena(request);
+  }
+
+  seekBlock(request: ArenaSeek): ArenaTakeResult {
+    return this.iter.seekArena(request);
   }
 
   close(): void {

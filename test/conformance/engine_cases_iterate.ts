@@ -322,4 +322,45 @@ export const ITERATE_CASES: readonly EngineCase[] = [
       });
     },
   },
+  {
+    title: "seekArena finds the entry at or behind each key, in the order asked",
+    async run({ engine }) {
+      await fill(engine);
+      withIter(engine, bounds("", "h"), (iter) => {
+        const block = new Block();
+        const words = new DataView(block.memory.buffer);
+        const [keyTable, keysAt] = [4096, 8192];
+        const keys = ["dd", "da", "dg", "dd\0", "db", "dd"];
+        let at = keysAt;
+        keys.forEach((key, i) => {
+          block.memory.set(utf8(key), at);
+          words.setUint32(keyTable + i * 8, at, true);
+          words.setUint32(keyTable + i * 8 + 4, key.length, true);
+          at += key.length;
+        });
+        const seek = (from: number, bytes: number): string[] => {
+          const { items, outUsedEnd } = iter.seekArena({
+            memory: block.memory,
+            count: keys.length - from,
+            keyTable: keyTable + from * 8,
+            table: TABLE,
+            out: AREA,
+            outEnd: AREA + bytes,
+          });
+          assert.is(block.memory[outUsedEnd], DIRT, "nothing behind the used end");
+          const texts = Array.from({ length: items }, (_, item) =>
+            words.getUint32(TABLE + item * 16 + 4, true) === 0 ? "-" : block.text(item),
+          );
+          block.memory.fill(DIRT, TABLE, keyTable);
+          block.memory.fill(DIRT, AREA);
+          return texts;
+        };
+        const all = ["dd=1", "db=0", "-", "dd\0=2", "db=0", "dd=1"];
+        assert.equal(seek(0, 1000), all);
+        assert.equal(seek(0, 3 + 3 + 4 + 3 + 2), all.slice(0, 5), "the last takes 3 bytes");
+        assert.equal(seek(5, 2), []);
+        assert.equal(seek(6, 2), []);
+      });
+    },
+  },
 ];

@@ -1,6 +1,6 @@
 /**
- * Scans by kernel against the walks, over random histories in a memory engine: the same pairs and
- * errors, whatever the slices, the room in the arena and the implementation of the kernel.
+ * Scans and point reads by kernel against the walks, over random histories in a memory engine: the
+ * same pairs and errors, whatever the slices, the room in the arena and the kernel's implementation.
  */
 import * as fc from "fast-check";
 import { test } from "uvu";
@@ -18,9 +18,11 @@ import {
 import { MemoryDisk, openMemoryEngine } from "../../../src/engine/index.js";
 import { type Kernels, loadKernels } from "../../../src/kernel/index.js";
 import {
+  KernelPoints,
   type OpenVersionScan,
   openKernelScan,
   openVersionScan,
+  PointGetter,
   type ReadPoint,
   Scanner,
   type ScannerOptions,
@@ -86,6 +88,16 @@ class Data {
   }
 }
 
+/** Reads with `use` over a snapshot that is closed behind it. */
+function withView<T>(data: Data, use: (view: TxnSnapshot) => T): T {
+  const snapshot = new BoundedSnapshot(WHOLE_REGION as ReadDelegate, data.engine.snapshot());
+  try {
+    return use(new TxnSnapshot(snapshot));
+  } finally {
+    snapshot.close();
+  }
+}
+
 function pointOf(reader: PlainReader): ReadPoint {
   return {
     ts: reader.readTs,
@@ -130,9 +142,73 @@ test("the kernel's scan is the walk", () => {
         assert.is(got.statistics.processedSize, want.statistics.processedSize);
       }
     },
-    1000,
+    400,
   );
-  assert.ok(pairs > 400, `${pairs} pairs`);
+  assert.ok(pairs > 150, `${pairs} pairs`);
+});
+
+test("point reads by kernel, each at its own timestamp, are the getter's", () => {
+  const itemsArbitrary = fc.array(fc.tuple(fc.nat(9), fc.bigInt({ min: 0n, max: 30n })), {
+    maxLength: 40,
+  });
+  let found = 0;
+  forAll(
+    fc.tuple(historyArbitrary(12), readerArbitrary, itemsArbitrary),
+    ([history, reader, picks]) => {
+      const isolation = reader.isolation === "rcCheckTs" ? "si" : reader.isolation;
+      const { bypass: bypassLocks, access: accessLocks, replicaRead: isReplicaRead } = reader;
+      const data = new Data(history);
+      const items = picks.map(([i, low]) => ({
+        key: history[i]?.key ?? keyFromRaw(Uint8Array.of(i)),
+        ts: low === 30n ? TS_MAX : low,
+      }));
+      const want = items.map(({ key, ts }) =>
+        withView(data, (view) => {
+          const point = { ts, isolation, bypassLocks, accessLocks, isReplicaRead };
+          const getter = new PointGetter(view, new Statistics(), point);
+          const pair = getter.get(key);
+          getter.close();
+          return pair;
+        }),
+      );
+      found += want.filter((pair) => pair !== undefined && "value" in pair).length;
+      for (const kernels of KERNELS) {
+        const got = withView(data, (view) => {
+          const source = { snapshot: view, statistics: new Statistics() };
+          const how = { isolation, bypassLocks, accessLocks, isReplicaRead };
+          const points = new KernelPoints(kernels, source, how);
+          const pairs = points.read(items);
+          points.close();
+          return pairs;
+        });
+        assert.equal(got, want);
+      }
+    },
+    250,
+  );
+  assert.ok(found > 100, `${found} values`);
+});
+
+test("point reads with more values than a turn has room for", () => {
+  const history = historyOf(700, (i) => 1 + (i % 3), 0x50).map((one, i): KeyHistory => {
+    const secondaries = Array.from({ length: 100 }, (_, s) => userKey(s));
+    const fields = { type: 0x4c, primary: one.userKey, startTs: 5n, ttl: 1n } as const;
+    const lock = newLock({ ...fields, useAsyncCommit: true, secondaries });
+    return i % 2 === 0 ? { ...one, lock } : one;
+  });
+  const data = new Data(history);
+  const items = history.map(({ key }) => ({ key, ts: 1000n }));
+  const kernels = KERNELS[1] as Kernels;
+  const pairs = withView(data, (view) => {
+    const source = { snapshot: view, statistics: new Statistics() };
+    const points = new KernelPoints(kernels, source, { ...plainPoint, isolation: "si" });
+    const read = points.read(items);
+    points.close();
+    return read;
+  });
+  pairs.forEach((pair, i) => {
+    assert.equal(pair && "value" in pair && [...pair.value], [i & 255, 0]);
+  });
 });
 
 const plainPoint: ReadPoint = {
