@@ -5,12 +5,24 @@
 
 import { CMD_EMPTY } from "../kernel/index.js";
 import { tikvpb } from "../pb/index.js";
+import { serveKvGets } from "./batch_kv_gets.js";
 import type { BatchStream } from "./batch_stream.js";
 import { UNSUPPORTED_RPCS } from "./batch_unsupported.js";
 import { type GrpcStatus, invalidArgument } from "./grpc_status.js";
 import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
 
 const CMD_GET_HEALTH_FEEDBACK = 39;
+export const CMD_KV_GET = 1;
+/** Below, a snapshot and a decision for all cost as much as for each. */
+const GETS_TOGETHER_MIN = 2;
+
+/** A KvGet of a stream, with a copy of its bytes. */
+export interface ColdGet {
+  readonly stream: BatchStream;
+  readonly idLow: number;
+  readonly idHigh: number;
+  readonly body: Uint8Array;
+}
 
 /** Echoes test_id; `delay_time` is a test aid of TiKV's and is not waited for. */
 function emptyBody(request: Uint8Array): Uint8Array | GrpcStatus {
@@ -56,6 +68,18 @@ export class ColdPath {
     const served = this.#serve(cmd, body);
     if (served instanceof Promise) void served.then(finish);
     else finish(served);
+  }
+
+  /** Serves KvGets that arrived together. Takes turns of the arena, so it is called in none. */
+  dispatchGets(gets: readonly ColdGet[]): void {
+    const bodies = gets.map(({ body }) => body);
+    const responses = gets.length < GETS_TOGETHER_MIN ? [] : serveKvGets(this.#context, bodies);
+    for (let i = 0; i < gets.length; i++) {
+      const { stream, idLow, idHigh, body } = gets[i] as ColdGet;
+      const response = responses[i];
+      if (response === undefined) this.dispatch(stream, idLow, idHigh, CMD_KV_GET, body);
+      else stream.complete({ idLow, idHigh, cmd: CMD_KV_GET, body: response });
+    }
   }
 
   #serve(cmd: number, body: Uint8Array): Served | undefined | Promise<Served> {

@@ -59,6 +59,7 @@ import {
 import { API_VERSION } from "../storage/index.js";
 import type { AckBatch } from "./batch_acks.js";
 import { BatchAnswers } from "./batch_answers.js";
+import { CMD_KV_GET, type ColdGet } from "./batch_cold.js";
 import { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
 import { frameStatus } from "./batch_frame_status.js";
@@ -77,6 +78,8 @@ export class TurnRunner {
   readonly #answers: BatchAnswers;
   /** The streams of the turn that runs; their index is the stream of the tables. */
   #streams: readonly BatchStream[] = [];
+  /** KvGets of the turn that runs. */
+  #gets: ColdGet[] = [];
 
   constructor(deps: TurnDeps) {
     this.#deps = deps;
@@ -112,6 +115,15 @@ export class TurnRunner {
       arena.leave();
       this.#streams = [];
     }
+    this.#serveGets();
+  }
+
+  /** Serves the KvGets of the turn, which has ended: they need the arena. */
+  #serveGets(): void {
+    if (this.#gets.length === 0) return;
+    const gets = this.#gets;
+    this.#gets = [];
+    this.#deps.cold.dispatchGets(gets);
   }
 
   #param(layout: TurnLayout, offset: number): number {
@@ -252,13 +264,12 @@ export class TurnRunner {
       assert(stream !== undefined, "a command belongs to a stream of its turn");
       const body = u32[at + (BATCH_COMMAND_BODY_PTR >>> 2)] as number;
       const length = u32[at + (BATCH_COMMAND_BODY_LENGTH >>> 2)] as number;
-      cold.dispatch(
-        stream,
-        u32[at + (BATCH_COMMAND_ID_LOW >>> 2)] as number,
-        u32[at + (BATCH_COMMAND_ID_HIGH >>> 2)] as number,
-        u32[at + (BATCH_COMMAND_CMD >>> 2)] as number,
-        u8.slice(body, body + length),
-      );
+      const idLow = u32[at + (BATCH_COMMAND_ID_LOW >>> 2)] as number;
+      const idHigh = u32[at + (BATCH_COMMAND_ID_HIGH >>> 2)] as number;
+      const cmd = u32[at + (BATCH_COMMAND_CMD >>> 2)] as number;
+      const bytes = u8.slice(body, body + length);
+      if (cmd === CMD_KV_GET) this.#gets.push({ stream, idLow, idHigh, body: bytes });
+      else cold.dispatch(stream, idLow, idHigh, cmd, bytes);
     }
   }
 }

@@ -61,12 +61,15 @@ export class MaxTs {
    * would commit in the future for ever. A promise only for such a one.
    */
   raise(ts: bigint): undefined | Promise<TxnFailure | undefined> {
+    return this.tryRaise(ts) ? undefined : this.raiseBeyond(ts);
+  }
+
+  /** As `raise`; returns false, and raises nothing, where PD would have to be asked. */
+  tryRaise(ts: bigint): boolean {
     const limit = this.limit();
-    if (ts === TS_MAX || limit === undefined || ts <= limit) {
-      this.deps.concurrencyManager.updateMaxTs(ts);
-      return undefined;
-    }
-    return this.raiseBeyond(ts);
+    if (ts !== TS_MAX && limit !== undefined && ts > limit) return false;
+    this.deps.concurrencyManager.updateMaxTs(ts);
+    return true;
   }
 
   private async raiseBeyond(ts: bigint): Promise<TxnFailure | undefined> {

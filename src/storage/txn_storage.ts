@@ -12,7 +12,7 @@ import {
 } from "../base/index.js";
 import { dataEndKey, dataKey } from "../codec/index.js";
 import type { Kernels } from "../kernel/index.js";
-import { openKernelScan, openVersionScan } from "../mvcc/index.js";
+import { openKernelScan, openVersionScan, type PointItem } from "../mvcc/index.js";
 import type { PdPort, RegionRouter } from "../raftstore/index.js";
 import {
   ConcurrencyManager,
@@ -42,6 +42,7 @@ import { MemoryLockKeeper } from "./txn_lock_keeper.js";
 import { LockWaitDriver } from "./txn_lock_waits.js";
 import { MaxTs } from "./txn_max_ts.js";
 import { bindTxnMetrics, TxnMetrics } from "./txn_metrics.js";
+import { type PointAnswers, TxnPoints } from "./txn_points.js";
 import { TxnReads } from "./txn_read.js";
 import { ReadGate, type SafeTsSource } from "./txn_read_gate.js";
 import { TxnScans } from "./txn_scan.js";
@@ -89,6 +90,7 @@ export class RaftTxnStorage implements TxnStorage {
   readonly maxTs: MaxTs;
   readonly scheduler: TxnScheduler;
   private readonly reads: TxnReads;
+  private readonly points: TxnPoints;
   private readonly scans: TxnScans;
   private readonly waits: LockWaitDriver;
   private readonly deadlocks: DeadlockDriver;
@@ -113,6 +115,7 @@ export class RaftTxnStorage implements TxnStorage {
     deps.router.judgeReads?.((checks) => judgeChecks(concurrencyManager, checks));
     this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.reads = new TxnReads(readDeps, gate);
+    this.points = new TxnPoints(readDeps, deps.kernels);
     this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);
     const { wakeUpDelayMs, waitForLockTimeoutMs } = options.txn;
     const lockMetrics = new LockManagerMetrics(deps.registry);
@@ -159,6 +162,14 @@ export class RaftTxnStorage implements TxnStorage {
     details: ExecDetails,
   ): TxnReply<GetResult> | Promise<TxnReply<GetResult>> {
     return this.reads.get(ctx, key, version, details);
+  }
+
+  getMany(
+    ctx: TxnContext,
+    items: readonly PointItem[],
+    details: ExecDetails,
+  ): PointAnswers | undefined {
+    return this.points.getMany(ctx, items, details);
   }
 
   batchGet(

@@ -4,7 +4,7 @@
  * data. Reads raise max_ts, then check memory locks, then take their snapshot.
  */
 import type { Result } from "../base/index.js";
-import type { Statistics } from "../mvcc/index.js";
+import type { PointItem, Statistics } from "../mvcc/index.js";
 import type {
   DeadlockFound,
   DeadlockRequest,
@@ -97,6 +97,16 @@ export interface TxnStorage {
     details: ExecDetails,
   ): TxnReply<GetResult> | Promise<TxnReply<GetResult>>;
   /** Missing keys are left out, as in TiKV; a key's own error stands in its pair. */
+  /**
+   * Gets of one context, each at its own version, where all of them can be answered at once.
+   * undefined: they cannot, or not this one; `get` answers, or says why not. Takes a turn of the
+   * arena. `details` are those of all together.
+   */
+  getMany?(
+    ctx: TxnContext,
+    items: readonly PointItem[],
+    details: ExecDetails,
+  ): readonly (GetResult | undefined)[] | undefined;
   batchGet(
     ctx: TxnContext,
     keys: readonly Uint8Array[],
