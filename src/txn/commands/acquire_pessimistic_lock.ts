@@ -3,7 +3,7 @@
  * waited for. Source: tikv src/storage/txn/commands/acquire_pessimistic_lock.rs.
  */
 import { err, ok, type Result } from "../../base/index.js";
-import { keyToRaw, parseLock } from "../../codec/index.js";
+import { keyToRaw, type Lock } from "../../codec/index.js";
 import { type KeyedLock, type MvccReader, MvccTxn } from "../../mvcc/index.js";
 import { acquirePessimisticLock } from "../actions/acquire_pessimistic_lock.js";
 import type { ProcessOutcome, TxnCommand } from "../command.js";
@@ -41,7 +41,7 @@ function lockAll(
   reader: MvccReader,
   request: AcquirePessimisticLockRequest,
 ): Result<ProcessOutcome<"acquirePessimisticLock">, TxnError> {
-  const txn = new MvccTxn(request.startTs);
+  const txn = new LockingTxn(request.startTs);
   const results: PessimisticLockKeyResult[] = [];
   for (const key of request.keys) {
     const result = acquirePessimisticLock(txn, reader, request, key);
@@ -56,11 +56,16 @@ function lockAll(
     }
   }
   const { value: outcome } = written(txn, { results });
-  const pessimisticLocks = locksOf(txn);
+  const pessimisticLocks = txn.locks;
   return ok({ ...outcome, policy: "onProposed", frees: false, pessimisticLocks });
 }
 
-/** The locks among the changes; of a pessimistic lock request there is nothing else. */
-function locksOf(txn: MvccTxn): readonly KeyedLock[] {
-  return txn.modifies.map(({ key, value }) => ({ key, lock: parseLock(value as Uint8Array) }));
+/** Locks are all that a pessimistic lock request writes; it keeps them beside their records. */
+class LockingTxn extends MvccTxn {
+  readonly locks: KeyedLock[] = [];
+
+  override putLock(key: Uint8Array, lock: Lock): void {
+    super.putLock(key, lock);
+    this.locks.push({ key, lock });
+  }
 }

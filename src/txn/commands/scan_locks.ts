@@ -9,7 +9,7 @@ import { withReader } from "./with_reader.js";
 /** Locks that one batch may concern, as TiKV's RESOLVE_LOCK_BATCH_SIZE. */
 export const LOCK_BATCH_SIZE = 256;
 /** Locks that are looked at for one batch, so that a region of many does not hold up the rest. */
-export const LOCK_SCAN_MAX = 4096;
+export const LOCK_SCAN_MAX = 1024;
 
 /**
  * Returns the state with the keys of the next batch, from its `resumeKey` on; locks in memory are

@@ -87,7 +87,7 @@ test("no keys: many locks of others are passed in bounded steps", () => {
   );
   if (first?.ok !== true) throw new Error("the scan succeeds");
   assert.equal(first.value?.scannedKeys, []);
-  assert.equal(first.value?.resumeKey, encode(name(4096)));
+  assert.equal(first.value?.resumeKey, encode(name(1024)));
   txn.mustPessimisticRollback([], 10, 10);
   txn.mustUnlocked("z");
   assert.is(txn.engine.entries("lock").length, 5000);
