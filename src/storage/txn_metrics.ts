@@ -4,38 +4,33 @@
  * Counters are plain numbers, copied at scrape time.
  */
 import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
-import type { Statistics } from "../mvcc/index.js";
+import { Statistics } from "../mvcc/index.js";
 
 /** Labels of tikv_scheduler_stage_total. */
-export type Stage =
-  | "new"
-  | "snapshot_ok"
-  | "snapshot_err"
-  | "process"
-  | "write"
-  | "write_finish"
-  | "lock_wait"
-  | "error";
+const STAGES = {
+  new: 0,
+  snapshot_ok: 0,
+  snapshot_err: 0,
+  process: 0,
+  write: 0,
+  write_finish: 0,
+  lock_wait: 0,
+  error: 0,
+};
+export type Stage = keyof typeof STAGES;
 
-/** Labels of a counter, joined: tags have no such character. */
-const SEPARATOR = "|";
 const CFS = ["lock", "write", "default"] as const;
 
-class Totals {
-  readonly byLabels = new Map<string, number>();
-
-  add(labels: readonly string[], count: number): void {
-    if (count === 0) return;
-    const key = labels.join(SEPARATOR);
-    this.byLabels.set(key, (this.byLabels.get(key) ?? 0) + count);
-  }
+/** Totals of one kind of command or read. */
+interface TagTotals {
+  readonly stages: Record<Stage, number>;
+  readonly scanned: Statistics;
+  keysWritten: number;
 }
 
 /** Counters and histograms that the scheduler and the reads feed. */
 export class TxnMetrics {
-  readonly stages = new Totals();
-  readonly scanDetails = new Totals();
-  readonly keysWritten = new Totals();
+  readonly byTag = new Map<string, TagTotals>();
   /** Times that max_ts of a region was not known when it was needed. */
   maxTsNotSynced = 0;
   private readonly processing: Histogram;
@@ -55,23 +50,15 @@ export class TxnMetrics {
   }
 
   onStage(tag: string, stage: Stage): void {
-    this.stages.add([tag, stage], 1);
+    this.of(tag).stages[stage]++;
   }
 
   onScanned(tag: string, statistics: Statistics): void {
-    for (const cf of CFS) {
-      const { processedKeys, get, next, prev, seek, seekForPrev } = statistics.of(cf);
-      this.scanDetails.add([tag, cf, "processed_keys"], processedKeys);
-      this.scanDetails.add([tag, cf, "get"], get);
-      this.scanDetails.add([tag, cf, "next"], next);
-      this.scanDetails.add([tag, cf, "prev"], prev);
-      this.scanDetails.add([tag, cf, "seek"], seek);
-      this.scanDetails.add([tag, cf, "seek_for_prev"], seekForPrev);
-    }
+    this.of(tag).scanned.add(statistics);
   }
 
   onWritten(tag: string, keys: number): void {
-    this.keysWritten.add([tag], keys);
+    this.of(tag).keysWritten += keys;
   }
 
   observeProcess(tag: string, ms: number): void {
@@ -80,6 +67,15 @@ export class TxnMetrics {
 
   observeEngine(type: "snapshot" | "write", ms: number): void {
     this.engine.observe(ms / 1000, { type });
+  }
+
+  private of(tag: string): TagTotals {
+    let totals = this.byTag.get(tag);
+    if (totals === undefined) {
+      totals = { stages: { ...STAGES }, scanned: new Statistics(), keysWritten: 0 };
+      this.byTag.set(tag, totals);
+    }
+    return totals;
   }
 }
 
@@ -100,23 +96,7 @@ export function bindTxnMetrics(
   gauges: () => TxnGauges,
 ): void {
   const gauge = (name: string, help: string) => registry.gauge({ name, help });
-  const copies = [
-    copyOf(registry, metrics.stages, {
-      name: "tikv_scheduler_stage_total",
-      help: "Stages that commands reached.",
-      labelNames: ["type", "stage"],
-    }),
-    copyOf(registry, metrics.scanDetails, {
-      name: "tikv_scheduler_kv_scan_details",
-      help: "Entries that commands looked at.",
-      labelNames: ["req", "cf", "tag"],
-    }),
-    copyOf(registry, metrics.keysWritten, {
-      name: "tikv_scheduler_kv_command_key_write_total",
-      help: "Keys written by commands.",
-      labelNames: ["type"],
-    }),
-  ];
+  const copyTotals = bindTagTotals(registry, metrics);
   const notSynced = totalOf(
     registry.counter({
       name: "tikv_storage_max_ts_not_synced_total",
@@ -139,7 +119,7 @@ export function bindTxnMetrics(
     }),
   );
   registry.onCollect(() => {
-    for (const copy of copies) copy();
+    copyTotals();
     notSynced(metrics.maxTsNotSynced);
     const now = gauges();
     running.set(now.runningCommands);
@@ -152,22 +132,35 @@ export function bindTxnMetrics(
   });
 }
 
-/** Returns what brings a counter up to its totals. */
-function copyOf(
-  registry: MetricsRegistry,
-  totals: Totals,
-  options: {
-    readonly name: string;
-    readonly help: string;
-    readonly labelNames: readonly string[];
-  },
-): () => void {
-  const total = totalOf(registry.counter(options));
+/** Registers what is counted by command; returns what copies it. */
+function bindTagTotals(registry: MetricsRegistry, { byTag }: TxnMetrics): () => void {
+  const counter = (name: string, help: string, labelNames: readonly string[]) =>
+    totalOf(registry.counter({ name, help, labelNames }));
+  const stages = counter("tikv_scheduler_stage_total", "Stages that commands reached.", [
+    "type",
+    "stage",
+  ]);
+  const details = counter("tikv_scheduler_kv_scan_details", "Entries that commands looked at.", [
+    "req",
+    "cf",
+    "tag",
+  ]);
+  const written = counter("tikv_scheduler_kv_command_key_write_total", "Keys that were written.", [
+    "type",
+  ]);
   return () => {
-    for (const [labels, count] of totals.byLabels) {
-      const values = labels.split(SEPARATOR);
-      const named = options.labelNames.map((name, i) => [name, values[i] as string]);
-      total(count, Object.fromEntries(named));
+    for (const [type, totals] of byTag) {
+      for (const [stage, total] of Object.entries(totals.stages)) stages(total, { type, stage });
+      for (const cf of CFS) {
+        const { processedKeys, get, next, prev, seek, seekForPrev } = totals.scanned.of(cf);
+        details(processedKeys, { req: type, cf, tag: "processed_keys" });
+        details(get, { req: type, cf, tag: "get" });
+        details(next, { req: type, cf, tag: "next" });
+        details(prev, { req: type, cf, tag: "prev" });
+        details(seek, { req: type, cf, tag: "seek" });
+        details(seekForPrev, { req: type, cf, tag: "seek_for_prev" });
+      }
+      written(totals.keysWritten, { type });
     }
   };
 }
