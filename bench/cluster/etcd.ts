@@ -77,6 +77,8 @@ async function loadStores(
     connections,
     seconds: context.mode === "smoke" ? 0.5 : 4,
     echo: false,
+    perCommand: 1,
+    tsBase: "0",
   };
   const before = await cluster.stats();
   const result = await runLoad(job, ANY_CORE);

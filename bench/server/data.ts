@@ -6,6 +6,9 @@ export const SCAN_LIMIT = 1000;
 /** Keys, by index, whose values make a result hash. */
 export const HASH_KEYS = 4096;
 
+/** Timestamps of the data as versions; below those that the store's PD begins with. */
+export const VERSION_TS = { start: 10n, commit: 20n, read: 900n } as const;
+
 /** Returns a number that looks random and is different for each index below 2^32. */
 function scatter(index: number): number {
   let mixed = Math.imul(index ^ 0x9e37_79b9, 0x85eb_ca6b);

@@ -22,6 +22,8 @@ export interface Series {
   readonly window: number;
   readonly connections: number;
   readonly echo?: boolean;
+  /** Keys a command; 1 unless told. */
+  readonly perCommand?: number;
   /** Keys of the data set, keysOf(context) unless told. */
   readonly keys?: number;
 }
@@ -56,34 +58,61 @@ export function figure(
   };
 }
 
+let tsBase = 0n;
+
+/** Returns the first of 2^28 timestamps, above those that were returned before and below PD's. */
+function freshTsBase(): bigint {
+  const ms = BigInt(Date.now()) & ~0x3ffn;
+  const now = ms << 18n;
+  tsBase = now > tsBase ? now : tsBase + (1n << 28n);
+  return tsBase;
+}
+
+const unitOf = (series: Series): string =>
+  itemsOf(series) === 1 ? "op" : (series.perCommand ?? 1) === 1 ? "row" : "key";
+
+/** Rows or keys that a command handles. */
+function itemsOf({ kind, perCommand = 1 }: Series): number {
+  return kind === "scan" || kind === "txnScan" ? SCAN_LIMIT : perCommand;
+}
+
+/** A load, and what it cost the store process. */
+export interface StoreLoad extends LoadResult {
+  /** Processor time of all threads, us a command, row or key; 0: not asked. */
+  readonly serverCpuUs: number;
+}
+
 /** Loads a server once and prints the counts; a store process is asked for its own. */
 export async function loadOnce(
   context: BenchContext,
   series: Series,
   { child, address }: StoreProcess,
-): Promise<LoadResult> {
-  const { name, kind, perMessage, window, connections, echo = false } = series;
+): Promise<StoreLoad> {
+  const { name, kind, perMessage, window, connections, echo = false, perCommand = 1 } = series;
   const keys = series.keys ?? keysOf(context);
   const seconds = context.mode === "smoke" ? 0.3 : 3;
-  const shape = { path: PATH, kind, keys, perMessage, window, connections, seconds, echo };
+  const shape = {
+    ...{ path: PATH, kind, keys, perMessage, perCommand, window, connections, seconds, echo },
+    tsBase: String(freshTsBase()),
+  };
   const job: LoadJob = { ...address, ...shape };
-  if (echo) return runLoad(job);
+  if (echo) return { ...(await runLoad(job)), serverCpuUs: 0 };
   const before = await child.ask<StoreStats>("stats");
   const result = await runLoad(job);
   const after = await child.ask<StoreStats>("stats");
   const requests = after.requests - before.requests;
-  const cpuUs = (after.cpuUs - before.cpuUs) / (requests * (kind === "scan" ? SCAN_LIMIT : 1));
+  const cpuUs = (after.cpuUs - before.cpuUs) / (requests * itemsOf(series));
   const syncs = (after.syncs - before.syncs) / requests;
   console.log(
     `${name} ${series.series}: ${Math.round(result.perSecond)}/s, ` +
       `p50 ${Math.round(result.p50Us)} us, p99 ${Math.round(result.p99Us)} us a message, ` +
-      `server CPU ${cpuUs.toFixed(2)} us/${kind === "scan" ? "row" : "op"}, ` +
+      `server CPU ${cpuUs.toFixed(2)} us/${unitOf(series)}, ` +
       `${(requests / (after.turns - before.turns)).toFixed(1)} requests a turn, ` +
       `${syncs.toFixed(4)} syncs/op, cold ${after.cold - before.cold}, ` +
       `loop delay p99.9 ${after.loopP999Ms.toFixed(1)} ms, ` +
       `RSS ${Math.round(after.rss / 1e6)} MB, result ${result.hash}`,
   );
-  return result;
+  return { ...result, serverCpuUs: cpuUs };
 }
 
 /** Loads a server for some rounds. */

@@ -120,7 +120,14 @@ const STORE_DEFAULTS = {
   blockCacheBytes: 256 << 20,
   writeBufferBytes: 128 << 20,
   compact: false,
+  versions: false,
 };
+
+/** RUTILE_BENCH_PROFILE names a directory into which each store process writes its CPU profile. */
+function profilerFlags(): string[] {
+  const directory = process.env.RUTILE_BENCH_PROFILE ?? "";
+  return directory === "" ? [] : ["--cpu-prof", "--cpu-prof-dir", directory];
+}
 
 export interface StoreProcess {
   readonly child: Child;
@@ -136,7 +143,7 @@ async function startStoreProcess(
   const directory = mkdtempSync(join(tmpdir(), "rutile-bench-"));
   const job: StoreJob = { ...STORE_DEFAULTS, path: join(directory, "db"), ...options };
   const env = kernel === "" ? {} : { KERNEL: kernel };
-  const args = [program, JSON.stringify(job)];
+  const args = [...profilerFlags(), program, JSON.stringify(job)];
   const child = new Child(pinned(SERVER_CORE, process.execPath, args, env), directory);
   return { child, address: await child.read<StoreAddress>() };
 }

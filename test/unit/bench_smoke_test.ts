@@ -1,6 +1,6 @@
 /**
  * Every bench runs in smoke mode, and the harness refuses to compare different results.
- * @timeout 180
+ * @timeout 300
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -34,6 +34,10 @@ const SERVER_ROWS = [
   "RawScan",
   "cold RawGet",
   "cold RawScan",
+  "KvGet, 128 a message / RawGet",
+  "KvBatchGet, 128 keys / RawGet",
+  "KvScan, 1000 rows / RawScan",
+  "1PC put, 64 in flight / RawPut",
   "idle CPU",
   "idle RSS",
 ];

@@ -7,9 +7,19 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:h
 import { fromBigInt, tikvpb, toBigInt } from "../../../src/pb/index.js";
 import { HASH_KEYS, keyAt, randomIndices, SCAN_LIMIT, valueAt } from "../data.js";
 import type { LoadJob, LoadResult } from "../job.js";
+import {
+  isRefused,
+  isTxn,
+  newestRequest,
+  rowsOf,
+  Timestamps,
+  txnRequest,
+  valuesOf,
+} from "../txn_frames.js";
 
 const WARMUP_SHARE = 0.2;
 const FRAMES = 512;
+const LOOK_EVERY = 64;
 
 type Request = tikvpb.BatchCommandsRequest.IRequest;
 
@@ -29,19 +39,36 @@ function contextOf(): object {
 
 const context = contextOf();
 
-function requestOf(index: number): Request {
-  if (job.kind === "scan") {
-    return { RawScan: { context, startKey: scanStarts[index], limit: SCAN_LIMIT } };
-  }
-  const key = keyAt(index);
+function requestOf(indices: readonly number[]): Request {
+  const [index = 0] = indices;
+  const start = scanStarts[index];
+  if (job.kind === "scan") return { RawScan: { context, startKey: start, limit: SCAN_LIMIT } };
+  const keys = start === undefined ? indices.map(keyAt) : [start];
+  if (isTxn(job)) return txnRequest(job, context, keys, valueAt(index));
+  const [key] = keys;
   if (job.kind === "get") return { RawGet: { context, key } };
   return { RawPut: { context, key, value: valueAt(index) } };
 }
 
-function frameOf(indices: readonly number[], firstId: number): Buffer {
+/** What the hash pass reads: what the load reads, or what the load has written. */
+function readRequestOf(indices: readonly number[]): Request {
+  const key = keyAt(indices[0] as number);
+  if (job.kind === "put") return { RawGet: { context, key } };
+  return job.kind === "onePc" ? newestRequest(context, key) : requestOf(indices);
+}
+
+function frameOf(
+  indices: readonly number[],
+  firstId: number,
+  toRequest: (indices: readonly number[]) => Request = requestOf,
+): Buffer {
+  const { perCommand } = job;
+  const commands = Array.from({ length: Math.ceil(indices.length / perCommand) }, (_, i) =>
+    indices.slice(i * perCommand, (i + 1) * perCommand),
+  );
   const message = tikvpb.BatchCommandsRequest.encode({
-    requests: indices.map(requestOf),
-    requestIds: indices.map((_, i) => fromBigInt(BigInt(firstId + i))),
+    requests: commands.map(toRequest),
+    requestIds: commands.map((_, i) => fromBigInt(BigInt(firstId + i * perCommand))),
   }).finish();
   const frame = Buffer.alloc(message.length + 5);
   frame.writeUInt32BE(message.length, 1);
@@ -50,7 +77,8 @@ function frameOf(indices: readonly number[], firstId: number): Buffer {
 }
 
 /** First key of each scan of a full pass, in key order; the data are known, so scans need not wait. */
-const scanStarts = job.kind === "scan" ? everyKeyOf(job.keys, SCAN_LIMIT) : [];
+const isScan = job.kind === "scan" || job.kind === "txnScan";
+const scanStarts = isScan ? everyKeyOf(job.keys, SCAN_LIMIT) : [];
 
 function everyKeyOf(keys: number, step: number): Buffer[] {
   const sorted = Array.from({ length: keys }, (_, i) => keyAt(i)).sort(Buffer.compare);
@@ -60,9 +88,10 @@ function everyKeyOf(keys: number, step: number): Buffer[] {
 const nextIndex = randomIndices(job.keys);
 
 function prepared(): Buffer[] {
-  if (job.kind === "scan") return scanStarts.map((_, scan) => frameOf([scan], 1 + scan));
+  if (isScan) return scanStarts.map((_, scan) => frameOf([scan], 1 + scan));
+  const keys = job.perMessage * job.perCommand;
   return Array.from({ length: FRAMES }, (_, f) =>
-    frameOf(Array.from({ length: job.perMessage }, nextIndex), 1 + f * job.perMessage),
+    frameOf(Array.from({ length: keys }, nextIndex), 1 + f * keys),
   );
 }
 
@@ -135,7 +164,7 @@ function scanPass(session: ClientHttp2Session, frames: readonly Buffer[]): Promi
   return new Promise((resolve) => {
     const stream = open(session, (message) => {
       const { responses } = tikvpb.BatchCommandsResponse.decode(message);
-      const rows = responses[0]?.RawScan?.kvs ?? [];
+      const rows = rowsOf(responses[0]);
       if (rows.length !== SCAN_LIMIT) fail(new Error(`scan ${scan} found ${rows.length} rows`));
       for (const { key, value } of rows) {
         hash.update(key as Uint8Array).update(value as Uint8Array);
@@ -160,7 +189,10 @@ function hashPass(session: ClientHttp2Session): Promise<string> {
     const stream = open(session, (message) => {
       const { requestIds, responses } = tikvpb.BatchCommandsResponse.decode(message);
       requestIds.forEach((id, i) => {
-        values.set(Number(toBigInt(id)), responses[i]?.RawGet?.value ?? new Uint8Array(0));
+        const first = Number(toBigInt(id));
+        valuesOf(responses[i]).forEach((value, j) => {
+          values.set(first + j, value);
+        });
       });
       if (values.size < count) return;
       const hash = createHash("sha256");
@@ -168,13 +200,10 @@ function hashPass(session: ClientHttp2Session): Promise<string> {
       stream.end();
       resolve(hash.digest("hex").slice(0, 12));
     });
-    const kind = job.kind;
-    (job as { kind: string }).kind = "get";
     for (let from = 0; from < count; from += 128) {
       const indices = Array.from({ length: Math.min(128, count - from) }, (_, i) => from + i);
-      stream.write(frameOf(indices, from + 1));
+      stream.write(frameOf(indices, from + 1, readRequestOf));
     }
-    (job as { kind: string }).kind = kind;
   });
 }
 
@@ -182,9 +211,28 @@ interface Timed {
   readonly responses: number;
   readonly seconds: number;
   readonly latenciesUs: number[];
+  readonly refusedShare: number;
 }
 
-/** Keeps `window` messages in flight on each stream for the time of the job. */
+/** Looks at one message of so many. */
+class Samples {
+  #messages = 0;
+  #looked = 0;
+  #refused = 0;
+
+  look(message: Buffer): void {
+    if (!isTxn(job) || this.#messages++ % LOOK_EVERY !== 0) return;
+    const { responses } = tikvpb.BatchCommandsResponse.decode(message);
+    this.#looked += responses.length;
+    this.#refused += responses.filter(isRefused).length;
+  }
+
+  get refusedShare(): number {
+    return this.#refused / Math.max(1, this.#looked);
+  }
+}
+
+/** Keeps `window` messages in flight on each stream for the time of the job, then waits for the rest. */
 function load(sessions: readonly ClientHttp2Session[], frames: readonly Buffer[]): Promise<Timed> {
   const start = performance.now();
   const warmAt = start + job.seconds * 1000 * WARMUP_SHARE;
@@ -193,20 +241,30 @@ function load(sessions: readonly ClientHttp2Session[], frames: readonly Buffer[]
   let measuredFrom = 0;
   let next = 0;
   let done = false;
+  let outstanding = 0;
+  let counted = 0;
+  let seconds = 0;
   const latenciesUs: number[] = [];
+  const samples = new Samples();
+  const timestamps = job.kind === "onePc" ? new Timestamps(job) : undefined;
   return new Promise((resolve) => {
     for (const session of sessions) {
       let missing = 0;
       const sent: number[] = [];
       const send = (): void => {
-        stream.write(frames[next++ % frames.length] as Buffer);
+        const frame = frames[next++ % frames.length] as Buffer;
+        timestamps?.stamp(frame);
+        stream.write(frame);
         sent.push(performance.now());
         missing += job.perMessage;
+        outstanding += job.perMessage;
       };
       const stream = open(session, (message) => {
         const count = responsesOf(message);
         const now = performance.now();
         missing -= count;
+        outstanding -= count;
+        samples.look(message);
         if (measuredFrom > 0) responses += count;
         else if (now >= warmAt) measuredFrom = now;
         while (!done && missing <= (job.window - 1) * job.perMessage) {
@@ -214,9 +272,13 @@ function load(sessions: readonly ClientHttp2Session[], frames: readonly Buffer[]
           if (at !== undefined && measuredFrom > 0) latenciesUs.push((now - at) * 1000);
           send();
         }
-        if (now < endAt || done) return;
-        done = true;
-        resolve({ responses, seconds: (now - measuredFrom) / 1000, latenciesUs });
+        if (now >= endAt && !done) {
+          done = true;
+          seconds = (now - measuredFrom) / 1000;
+          counted = responses;
+        }
+        if (!done || outstanding > 0) return;
+        resolve({ responses: counted, seconds, latenciesUs, refusedShare: samples.refusedShare });
       });
       for (let i = 0; i < job.window; i++) send();
     }
@@ -236,13 +298,15 @@ async function main(): Promise<void> {
   const [first] = sessions as [ClientHttp2Session];
   const frames = prepared();
   let hash = "-";
-  if (job.kind === "scan") hash = await scanPass(first, frames);
-  else if (!job.echo) hash = await hashPass(first);
+  if (isScan) hash = await scanPass(first, frames);
+  else if (!job.echo && job.kind !== "onePc") hash = await hashPass(first);
   const before = process.cpuUsage();
   const timed = await load(sessions, frames);
   const { user, system } = process.cpuUsage(before);
+  if (job.kind === "onePc") hash = await hashPass(first);
   const result: LoadResult = {
-    perSecond: (timed.responses * (job.kind === "scan" ? SCAN_LIMIT : 1)) / timed.seconds,
+    perSecond: (timed.responses * (isScan ? SCAN_LIMIT : job.perCommand)) / timed.seconds,
+    refusedShare: timed.refusedShare,
     responses: timed.responses,
     p50Us: percentile(timed.latenciesUs, 0.5),
     p99Us: percentile(timed.latenciesUs, 0.99),

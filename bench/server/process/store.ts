@@ -7,7 +7,15 @@ import { createHash } from "node:crypto";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { NULL_LOGGER, NULL_METRICS } from "../../../src/base/index.js";
-import { type Engine, openEngine } from "../../../src/engine/index.js";
+import {
+  dataKey,
+  encodeWrite,
+  keyAppendTs,
+  keyFromRaw,
+  newWrite,
+  WRITE_TYPE,
+} from "../../../src/codec/index.js";
+import { type Engine, openEngine, type WriteBatch } from "../../../src/engine/index.js";
 import { type Kernels, loadKernels, type Region, SLICE_BYTES } from "../../../src/kernel/index.js";
 import { RAFTSTORE_DEFAULTS } from "../../../src/raftstore/index.js";
 import { SERVER_DEFAULTS, startTikvServer } from "../../../src/server/index.js";
@@ -15,7 +23,7 @@ import { STORAGE_DEFAULTS, startStore } from "../../../src/storage/index.js";
 import { REAL_CLOCK } from "../../../test/support/clocks.js";
 import { FakePd } from "../../../test/support/fake_pd.js";
 import { loneParts } from "../../../test/support/store_parts.js";
-import { HASH_KEYS, KEYS_PER_BATCH, keyAt, randomIndices, valueAt } from "../data.js";
+import { HASH_KEYS, KEYS_PER_BATCH, keyAt, randomIndices, VERSION_TS, valueAt } from "../data.js";
 import type { MultiGet, StoreJob } from "../job.js";
 
 /** Period of the samples; a delay below it is not seen. */
@@ -29,11 +37,21 @@ function fatal(error: Error): void {
   process.exit(1);
 }
 
+/** As a transaction that was committed long ago. */
+function putVersion(batch: WriteBatch, key: Uint8Array, shortValue: Uint8Array): void {
+  const versioned = dataKey(keyAppendTs(keyFromRaw(key), VERSION_TS.commit));
+  const write = newWrite({ type: WRITE_TYPE.put, startTs: VERSION_TS.start, shortValue });
+  batch.put("write", versioned, encodeWrite(write));
+}
+
 /** Writes the data past the server: no sync, large batches. */
 async function fill(engine: Engine, prefix: Uint8Array, job: StoreJob): Promise<void> {
   const batch = engine.newWriteBatch();
   for (let i = 0; i < job.keys; i++) {
-    batch.put("default", Buffer.concat([prefix, keyAt(i)]), valueAt(i, job.valueBytes));
+    const key = keyAt(i);
+    const value = valueAt(i, job.valueBytes);
+    batch.put("default", Buffer.concat([prefix, key]), value);
+    if (job.versions) putVersion(batch, key, value);
     if (batch.count === KEYS_PER_BATCH || i === job.keys - 1) {
       await engine.write(batch, { sync: false });
       batch.clear();
