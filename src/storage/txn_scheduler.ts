@@ -11,17 +11,18 @@
  */
 import { assert, ok } from "../base/index.js";
 import type { KeyedLock, Modify } from "../mvcc/index.js";
-import type {
-  CommandState,
-  ProcessContext,
-  ProcessOutcome,
-  ReleasedLock,
-  RequestOf,
-  ResponsePolicy,
-  ResultOf,
-  TxnCommand,
-  TxnCommandKind,
-  WaitOutcome,
+import {
+  type CommandState,
+  type ProcessContext,
+  type ProcessOutcome,
+  type ReleasedLock,
+  type RequestOf,
+  type ResponsePolicy,
+  type ResultOf,
+  raisedMaxTs,
+  type TxnCommand,
+  type TxnCommandKind,
+  type WaitOutcome,
 } from "../txn/index.js";
 import { busyFailure } from "./errors.js";
 import { WriteQuota } from "./flow_control.js";
@@ -31,6 +32,7 @@ import { checkTxnKeySize, checkTxnVersion, keysOfRequest, requestBytes } from ".
 import { deadlineOf, type LeaderSnapshot, openOnLeader, type TxnDeps } from "./txn_deps.js";
 import { deadlineFailure, fromFailure, isBusy, type TxnFailure, txnFailure } from "./txn_errors.js";
 import { batchOf, type MemoryLockKeeper } from "./txn_lock_keeper.js";
+import type { MaxTs } from "./txn_max_ts.js";
 import type { Leaving } from "./txn_memory_locks.js";
 import { logIfSlow } from "./txn_slow_log.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
@@ -42,8 +44,7 @@ export interface SchedulerDeps extends TxnDeps {
   /** Bytes of the writes under way, raw ones included. */
   readonly quota: WriteQuota;
   readonly commandOf: <K extends TxnCommandKind>(kind: K) => TxnCommand<K>;
-  /** Whether max_ts covers the reads of a region's earlier leaders. */
-  readonly maxTs: { isSynced(snapshot: LeaderSnapshot): boolean };
+  readonly maxTs: Pick<MaxTs, "isSynced" | "raise">;
   readonly lockWaits: LockWaits;
   readonly memoryLocks: MemoryLockKeeper;
 }
@@ -155,7 +156,16 @@ export class TxnScheduler {
     const startedMs = clock.monotonicMs();
     const deadlineMs = deadlineOf(ctx, startedMs);
     const task = { ...end, ctx, command, request, keys, bytes, startedMs, deadlineMs };
-    this.step(task, { request });
+    const raising = this.deps.maxTs.raise(raisedMaxTs(request));
+    if (raising === undefined) {
+      this.step(task, { request });
+      return;
+    }
+    const onAsked = (refused: TxnFailure | undefined): void => {
+      if (refused === undefined) this.step(task, { request });
+      else this.end(task, refused);
+    };
+    raising.then(onAsked, (error: unknown) => this.fail(task, noLatches, error));
   }
 
   private refuse(

@@ -9,6 +9,7 @@ export type {
   WaitOutcome,
   WriteOutcome,
 } from "./command.js";
+export { raisedMaxTs } from "./commands/max_ts.js";
 export { commandOf } from "./commands/table.js";
 export { ConcurrencyManager, type LockGuard } from "./concurrency_manager.js";
 export type {
