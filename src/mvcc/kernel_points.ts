@@ -4,7 +4,7 @@
  * arena, so that it must not be called inside one. Hot path.
  */
 import { EMPTY_BYTES } from "../base/index.js";
-import { encodeU64Desc } from "../codec/index.js";
+import { TS_MAX } from "../codec/index.js";
 import {
   type Arena,
   CORRUPT,
@@ -207,7 +207,7 @@ function placeKeys(arena: Arena, items: readonly PointItem[], from: number): Pla
   const seekKeys = arena.scratch.reserve(most * SLICE_BYTES);
   const lockKeys = arena.scratch.reserve(most * SLICE_BYTES);
   if (seekKeys * lockKeys === 0) return undefined;
-  const { u8, u32, input } = arena;
+  const { u8, u32, view, input } = arena;
   // As much is left for entries.
   const room = input.free >>> 1;
   const start = input.next;
@@ -220,7 +220,7 @@ function placeKeys(arena: Arena, items: readonly PointItem[], from: number): Pla
     u8[seek] = WRITE_CF;
     u8[seek + 1] = DATA;
     u8.set(key, seek + MVCC_PREFIX_BYTES);
-    u8.set(encodeU64Desc(ts), seek + length);
+    view.setBigUint64(seek + length, TS_MAX - ts);
     const lock = input.reserve(length, 1);
     u8[lock] = LOCK_CF;
     u8[lock + 1] = DATA;

@@ -5,7 +5,8 @@
  * Order inside a turn. Requests of one turn are concurrent: none of them was answered when the
  * last one arrived, so any order is legal for their clients. Ours: plain writes are submitted in
  * order of arrival, region by region, then cold requests in order of arrival, then point reads,
- * which therefore may or may not see the writes of their own turn. A read that arrives after a
+ * which therefore may or may not see the writes of their own turn; KvGets follow when the turn has
+ * given the arena back. A read that arrives after a
  * write was answered sees it, because the answer follows the apply and this read's turn. The lease
  * is checked after the requests came, and the state that is read later is that of the check or newer.
  */
