@@ -8,6 +8,7 @@
  *     --twice                           runs each seed twice and compares the trace hashes
  *     --first                           stops at the first failure
  *     --txn                             runs transactions in place of raw operations
+ *     --gc                              transactions, with GC a few seconds behind
  *     --bug NAME                        plants a bug; every seed is expected to pass without it
  */
 import { execFileSync } from "node:child_process";
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     twice: { type: "boolean", default: false },
     first: { type: "boolean", default: false },
     txn: { type: "boolean", default: false },
+    gc: { type: "boolean", default: false },
     bug: { type: "string" },
   },
 });
@@ -97,8 +99,9 @@ async function main(): Promise<void> {
   if (values.bug !== undefined) plant(values.bug);
   // Production code is loaded here, behind the bug.
   const { Vopr } = await import("./vopr.js");
-  const { txn } = values;
-  const options = (made: SimOptions): SimOptions => (txn ? { ...made, isTxn: true } : made);
+  const { gc, txn } = values;
+  const options = (made: SimOptions): SimOptions =>
+    txn || gc ? { ...made, isTxn: true, hasGc: gc } : made;
   const run: Run = (seed) => new Vopr(seed, { options }).run();
   let failed = 0;
   for (const seed of seeds()) {

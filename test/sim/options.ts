@@ -66,6 +66,8 @@ export interface SimOptions {
   readonly tiny: boolean;
   /** Clients run transactions in place of raw operations. */
   readonly isTxn: boolean;
+  /** With transactions: GC runs, a few seconds behind. */
+  readonly hasGc: boolean;
 }
 
 /** Kinds that the gate asks of every seed. */
@@ -145,5 +147,6 @@ export function optionsOf(seed: bigint): SimOptions {
     faults: faultsOf(prng),
     tiny: prng.ratio(1, 4),
     isTxn: false,
+    hasGc: false,
   };
 }

@@ -186,6 +186,8 @@ export class SimPd {
   private readonly disk = new SimDisk();
   private process: PdProcess | undefined;
   private lastTs = 0n;
+  /** Durable at once. */
+  gcSafePoint = 0n;
 
   constructor(deps: SimPdDeps) {
     this.deps = deps;

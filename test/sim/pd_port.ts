@@ -80,6 +80,10 @@ export class SimPdPort implements PdPort, SchedulePort {
     return this.call("tso", `${count}`, async () => ok(this.pd.timestamps(count)));
   }
 
+  getGcSafePoint(): Promise<PdReply<bigint>> {
+    return this.call("gcSafePoint", "", async () => ok(this.pd.gcSafePoint));
+  }
+
   askBatchSplit(region: RegionInfo, count: number): Promise<PdReply<readonly SplitIds[]>> {
     const text = `${region.id} ${count}`;
     return this.call("askBatchSplit", text, () => this.pd.askBatchSplit(region, count));

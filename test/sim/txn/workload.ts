@@ -5,6 +5,7 @@ import type { SimOptions, SimStreams } from "../options.js";
 import { CheckFailed } from "../view.js";
 import type { RunUntil, Workload, WorkloadCounts } from "../workload/workload.js";
 import { newAccess } from "./client.js";
+import { OpenSnapshots, SimGc } from "./gc.js";
 import { TxnShared, TxnWorker } from "./worker.js";
 
 const RETRY_US = 200_000;
@@ -14,6 +15,7 @@ export class TxnWorkload implements Workload {
   private readonly workers: readonly TxnWorker[];
   private readonly options: SimOptions;
   private readonly hosts: readonly SimHost[];
+  private readonly gc: SimGc | undefined;
   private finals: ReadonlyMap<string, readonly number[]> = new Map();
 
   constructor(cluster: SimCluster, options: SimOptions, streams: SimStreams) {
@@ -21,8 +23,10 @@ export class TxnWorkload implements Workload {
     const prng = streams.workload;
     this.options = options;
     this.hosts = cluster.clientHosts;
+    const snapshots = new OpenSnapshots();
+    if (options.hasGc) this.gc = new SimGc(cluster, prng, options, snapshots);
     this.workers = cluster.clientHosts.map((host, number) => {
-      const access = newAccess(cluster, host, prng, options);
+      const access = snapshots.of(newAccess(cluster, host, prng, options));
       const { thinkMeanUs } = options;
       return new TxnWorker({ number, host, access, prng, thinkMeanUs, shared });
     });
@@ -42,8 +46,10 @@ export class TxnWorkload implements Workload {
     void first
       .once(() => first.open())
       .then((isOpen) => {
-        if (isOpen === true) for (const worker of this.workers) worker.start();
-        else host.afterUs(RETRY_US, () => this.start());
+        if (isOpen === true) {
+          for (const worker of this.workers) worker.start();
+          this.gc?.start();
+        } else host.afterUs(RETRY_US, () => this.start());
       });
   }
 
@@ -53,6 +59,7 @@ export class TxnWorkload implements Workload {
 
   async readEverything(runUntil: RunUntil): Promise<void> {
     const [reader] = this.workers as [TxnWorker];
+    await this.lastGc(runUntil);
     await this.until(runUntil, "lists", async () => {
       const finals = await reader.listRead();
       this.finals = finals ?? new Map();
@@ -61,6 +68,16 @@ export class TxnWorkload implements Workload {
     await this.until(runUntil, "accounts", () => reader.bankRead());
     await this.until(runUntil, "counters", () => reader.counterRead());
     await this.until(runUntil, "the register", () => reader.registerGet());
+  }
+
+  /** What is read afterwards has been through GC. */
+  private async lastGc(runUntil: RunUntil): Promise<void> {
+    const { gc } = this;
+    if (gc === undefined) return;
+    const before = gc.published;
+    const isDone = await runUntil(this.options.livenessMaxUs, () => gc.published > before + 1);
+    if (!isDone) throw new CheckFailed("liveness", "GC publishes nothing");
+    gc.stop();
   }
 
   /** Repeats a read until it succeeds. */
