@@ -46,6 +46,8 @@ export class PessimisticLocks {
   #primary: Uint8Array | undefined;
   /** At least that of every lock: what was committed up to then has been seen. */
   #forUpdateTs: bigint;
+  /** Whether locks up to for_update_ts are being given back: new ones need a newer one. */
+  #isGivingBack = false;
 
   constructor(
     startTs: bigint,
@@ -87,6 +89,7 @@ export class PessimisticLocks {
     const primary = this.#primary ?? (request.keys[0] as Uint8Array);
     const values: LockedValues = new Map();
     const beganMs = this.#elapsedMs();
+    if (this.#isGivingBack) await this.#renew(op);
     try {
       const [first, ...others] = request.keys as [Uint8Array, ...Uint8Array[]];
       // Others find out at the primary whether a lock counts, so that one comes first.
@@ -94,7 +97,8 @@ export class PessimisticLocks {
       const left = isFirst ? others : request.keys;
       await this.#lockAll(left, primary, request, values, beganMs, op);
     } catch (error) {
-      await this.#giveBack(request.keys);
+      this.#isGivingBack = true;
+      await this.#giveBack(request.keys, this.#forUpdateTs);
       throw error;
     }
     for (const key of request.keys) this.#locked.set(mapKey(key), key);
@@ -106,7 +110,7 @@ export class PessimisticLocks {
   async release(): Promise<void> {
     const keys = [...this.#locked.values()];
     this.#locked.clear();
-    await this.#giveBack(keys);
+    await this.#giveBack(keys, TS_MAX);
   }
 
   async #lockAll(
@@ -193,14 +197,20 @@ export class PessimisticLocks {
   /** The key was written after for_update_ts: locks are taken at a newer one. */
   async #onConflict(error: WriteConflictError, op: Backoffer): Promise<void> {
     op.note(error.message);
-    const nowTs = await this.#context.timestamp(op);
-    if (nowTs > this.#forUpdateTs) this.#forUpdateTs = nowTs;
+    await this.#renew(op);
   }
 
-  #giveBack(keys: readonly Uint8Array[]): Promise<void> {
+  async #renew(op: Backoffer): Promise<void> {
+    const nowTs = await this.#context.timestamp(op);
+    if (nowTs > this.#forUpdateTs) this.#forUpdateTs = nowTs;
+    this.#isGivingBack = false;
+  }
+
+  /** Removes locks that were taken at `newest` or before, in the background. */
+  #giveBack(keys: readonly Uint8Array[], newest: bigint): Promise<void> {
     if (keys.length === 0) return Promise.resolve();
     const items = keys.map((key) => ({ key }));
-    const forUpdateTs = fromBigInt(this.#locked.size === 0 ? TS_MAX : this.#forUpdateTs);
+    const forUpdateTs = fromBigInt(newest);
     return this.#context.background.run("give locks back", async () => {
       const { locator, mode, sender } = this.#context.parts;
       const op = this.#context.backgroundOp();

@@ -181,6 +181,32 @@ test("a lock holds others off until they have waited long enough", () =>
     assert.is(text(await (await client.snapshot()).get("held")), "2");
   }));
 
+test("locks that are given back late do not take newer ones with them", () =>
+  run(async ({ connect }) => {
+    const other = await connect();
+    const holder = await other.begin({ pessimistic: true });
+    await holder.put("late/b", "1");
+    const wire = new Wire();
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    wire.before = (command) => (command === "PessimisticRollback" ? released : undefined);
+    const client = await connect({}, wire);
+    const txn = await client.begin({ pessimistic: true, lockWaitMs: 0 });
+    assert.instance(await failure(txn.lockKeys(["late/a", "late/b"])), LockTimeoutError);
+    await txn.lockKeys(["late/a"]);
+    let answers = 0;
+    wire.answer("PessimisticRollback", () => {
+      answers++;
+    });
+    release();
+    await within(5000, "given back", () => answers > 0);
+    const rival = await other.begin({ pessimistic: true, lockWaitMs: 0 });
+    assert.instance(await failure(rival.lockKeys(["late/a"])), LockTimeoutError);
+    await Promise.all([holder.rollback(), txn.rollback(), rival.rollback()]);
+  }));
+
 test("an optimistic commit and a pessimistic lock that wait for each other both end", () =>
   run(async ({ connect }) => {
     const client = await connect();
