@@ -1,7 +1,8 @@
 /**
  * Answers to commands of BatchCommands that this store does not serve. A client cannot get
  * UNIMPLEMENTED for one command of a batch, so each gets its response message with the error field
- * that clients turn into an error of that request. Import is refused in the same way.
+ * that clients turn into an error of that request. Import is refused in the same way. A status of
+ * transactions that is broadcast is thanked for and not kept.
  */
 import type { MethodName } from "../pb/index.js";
 import { type Rpc, rpc } from "./rpc.js";
@@ -12,24 +13,9 @@ type TikvMethod = MethodName<"tikvpb.Tikv">;
 type ErrorField = "keyError" | "keyErrors" | "text" | "otherError" | "none";
 
 const UNSUPPORTED: readonly (readonly [number, TikvMethod, ErrorField])[] = [
-  [1, "KvGet", "keyError"],
-  [2, "KvScan", "keyError"],
-  [3, "KvPrewrite", "keyErrors"],
-  [4, "KvCommit", "keyError"],
   [5, "KvImport", "text"],
-  [6, "KvCleanup", "keyError"],
-  [7, "KvBatchGet", "keyError"],
-  [8, "KvBatchRollback", "keyError"],
-  [9, "KvScanLock", "keyError"],
-  [10, "KvResolveLock", "keyError"],
   [11, "KvGC", "keyError"],
-  [12, "KvDeleteRange", "text"],
   [22, "Coprocessor", "otherError"],
-  [23, "KvPessimisticLock", "keyErrors"],
-  [24, "KVPessimisticRollback", "keyErrors"],
-  [25, "KvCheckTxnStatus", "keyError"],
-  [26, "KvTxnHeartBeat", "keyError"],
-  [33, "KvCheckSecondaryLocks", "keyError"],
   [34, "RawCoprocessor", "text"],
   [35, "KvFlashbackToVersion", "text"],
   [36, "KvPrepareFlashbackToVersion", "text"],

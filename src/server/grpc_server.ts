@@ -130,7 +130,7 @@ interface Services {
   readonly injector: GrpcInjector;
   readonly counters: BatchCounters;
   readonly raft: RaftService | undefined;
-  readonly deadlocks: DeadlockService | undefined;
+  readonly deadlocks: DeadlockService;
 }
 
 function createServices(options: ServerOptions, deps: ServerDeps): Services {
@@ -139,8 +139,7 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
   const metrics = registerServerMetrics(deps.metrics, counters, kernels);
   const health = new Health(storage.storeId, clock);
   const context = { storage, logger, clock };
-  const txnRpcs = storage.txn === undefined ? [] : TXN_RPCS;
-  const rpcs = [...TIKV_RPCS, ...txnRpcs, health.feedbackRpc()];
+  const rpcs = [...TIKV_RPCS, ...TXN_RPCS, health.feedbackRpc()];
   const batch = new BatchCommands(options, {
     context,
     kernels,
@@ -163,10 +162,8 @@ function createServices(options: ServerOptions, deps: ServerDeps): Services {
   });
   server.addService(serviceDefinition("grpc.health.v1.Health"), health.handlers());
   server.addService(serviceDefinition("debugpb.Debug"), debugHandlers(storage));
-  const deadlocks = storage.txn && new DeadlockService(storage.txn);
-  if (deadlocks !== undefined) {
-    server.addService(serviceDefinition("deadlock.Deadlock"), deadlocks.handlers());
-  }
+  const deadlocks = new DeadlockService(storage.txn);
+  server.addService(serviceDefinition("deadlock.Deadlock"), deadlocks.handlers());
   const injector = grpcInjector(server);
   return { health, batch, guard, injector, counters, raft: deps.raft, deadlocks };
 }
@@ -197,7 +194,7 @@ async function stop(drainMs: number, running: Running): Promise<void> {
   // Requests that run may need the other stores' messages to get their answers.
   await Promise.race([running.guard.idle(), shutdown]);
   running.raft?.stop();
-  running.deadlocks?.stop();
+  running.deadlocks.stop();
   await shutdown;
   running.batch.stop();
   running.guard.stop();

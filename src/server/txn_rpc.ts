@@ -84,16 +84,14 @@ export function failedText(error: TxnStorageError): RegionFailure | { error: str
   return routing(error) ?? { error: txnErrorText(keyPart(error)) };
 }
 
-/** Returns the entry of a method that needs transactional storage. */
+/** Returns the entry of a transactional method. */
 export function txnRpc<M extends MethodName<"tikvpb.Tikv">>(
   method: M,
   cmd: number,
   metric: string,
   handler: (call: TxnCall, request: RpcRequest<M>) => RpcResponse<M> | Promise<RpcResponse<M>>,
 ): Rpc {
-  return rpc(method, cmd, metric, (storage, request, { clock }) => {
-    const { txn } = storage;
-    assert(txn !== undefined, "transactional methods are served by transactional storage");
-    return handler(new TxnCall(txn, clock), request);
-  });
+  return rpc(method, cmd, metric, (storage, request, { clock }) =>
+    handler(new TxnCall(storage.txn, clock), request),
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * The transactional methods of tikvpb.Tikv as a table, served by stores whose storage is transactional.
+ * The transactional methods of tikvpb.Tikv as a table.
  * Not here, and so UNIMPLEMENTED: KvGC, as in TiKV; KvFlush, KvBufferBatchGet, flashback.
  */
 import { fromBigInt, type kvrpcpb } from "../pb/index.js";

@@ -197,8 +197,7 @@ export interface StoreDebug {
 
 export interface Storage {
   readonly raw: RawStorage;
-  /** undefined: this storage serves raw commands alone. */
-  readonly txn?: TxnStorage;
+  readonly txn: TxnStorage;
   readonly debug: StoreDebug;
   readonly regions: RegionAdmin;
   readonly batch: BatchPath;

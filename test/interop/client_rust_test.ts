@@ -26,10 +26,11 @@ if (present) {
 
 const CONFIG = `[engine]\nbinding = "${BINDING}"\n`;
 
-async function checkClient(options: StartOptions): Promise<void> {
+async function checkClient(options: StartOptions, ...args: string[]): Promise<void> {
   const node = await startRutile(options);
   try {
-    const result = await runChecks(join(TARGET, "debug/rutile-interop"), [node.ready.pd]);
+    const program = join(TARGET, "debug/rutile-interop");
+    const result = await runChecks(program, [...args, node.ready.pd]);
     assert.equal(result.failed, [], `${result.failed.join("\n")}\n${node.output()}`);
     assert.is(result.passed.length, CHECKS);
   } finally {
@@ -41,8 +42,18 @@ async function checkClient(options: StartOptions): Promise<void> {
   checkClient({ config: CONFIG }),
 );
 
+const THREE_STORES = ["up", "--stores", "3", "--base-port", "0"];
+
 (present ? test : test.skip)("client-rust RawClient, three stores", () =>
-  checkClient({ args: ["up", "--stores", "3", "--base-port", "0"], config: CONFIG }),
+  checkClient({ args: THREE_STORES, config: CONFIG }),
+);
+
+(present ? test : test.skip)("client-rust TransactionClient, one node", () =>
+  checkClient({ config: CONFIG }, "txn"),
+);
+
+(present ? test : test.skip)("client-rust TransactionClient, three stores", () =>
+  checkClient({ args: THREE_STORES, config: CONFIG }, "txn"),
 );
 
 test.run();

@@ -1,5 +1,7 @@
 //! Interop checks with the unmodified Rust client (unary calls only, TSO stream at start, every PD
-//! header required). Prints "PASS name" or "FAIL name: reason" per check; exits 1 if any failed.
+//! header required). With "txn" as its first argument, transactions. Prints "PASS name" or "FAIL name: reason" per check; exits 1 if any failed.
+mod txn;
+
 use std::fmt::Debug;
 use std::future::Future;
 use std::process::exit;
@@ -89,7 +91,10 @@ async fn check(name: &str, run: impl Future<Output = Result<Outcome>>) -> bool {
 
 #[tokio::main]
 async fn main() {
-    let pd: Vec<String> = std::env::args().skip(1).collect();
+    let mut pd: Vec<String> = std::env::args().skip(1).collect();
+    if pd.first().is_some_and(|first| first == "txn") {
+        exit(i32::from(!txn::run(pd.split_off(1)).await));
+    }
     let client = match RawClient::new(pd).await {
         Ok(client) => client,
         Err(error) => {
