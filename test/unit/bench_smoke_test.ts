@@ -38,6 +38,8 @@ const SERVER_ROWS = [
   "KvBatchGet, 128 keys / RawGet",
   "KvScan, 1000 rows / RawScan",
   "1PC put, 64 in flight / RawPut",
+  "2-key transfer, two regions",
+  "2 counters, zipf 0.99",
   "idle CPU",
   "idle RSS",
 ];
