@@ -20,6 +20,12 @@ export function txnFailure(error: TxnError, regionId: bigint): TxnFailure {
   return { ok: false, error: { type: "txn", error } };
 }
 
+/** Returns the answer of a read that cannot tell a value. */
+export const failed = (error: TxnError): TxnFailure => ({
+  ok: false,
+  error: { type: "txn", error },
+});
+
 /** Returns a failure of a request that no client should send. */
 export function invalidRequest(message: string): TxnFailure {
   return { ok: false, error: { type: "txn", error: { kind: "invalidRequest", message } } };

@@ -11,6 +11,7 @@ import {
   type LockWaitToken,
   lockWaitAnswer,
   type ReleasedLock,
+  type TxnError,
 } from "../txn/index.js";
 import type { LockManagerMetrics } from "./lock_manager_metrics.js";
 import { txnFailure } from "./txn_errors.js";
@@ -36,6 +37,7 @@ export class LockWaitDriver implements LockWaits {
   private readonly waiting = new Map<LockWaitToken, Waiting>();
   private cancelTimer: (() => void) | undefined;
   private timerMs: number | undefined;
+  private closed = false;
 
   constructor(private readonly deps: LockWaitDeps) {}
 
@@ -45,6 +47,10 @@ export class LockWaitDriver implements LockWaits {
   }
 
   wait(blocked: BlockedRequest): void {
+    if (this.closed) {
+      this.answer(blocked, { kind: "keyIsLocked", lock: blocked.wait.lock });
+      return;
+    }
     const { clock, manager, metrics } = this.deps;
     const nowMs = clock.monotonicMs();
     const { request, wait, lockDeadlineMs: deadlineMs } = blocked;
@@ -85,8 +91,8 @@ export class LockWaitDriver implements LockWaits {
 
   /** Answers everybody as if the time were over: the store stops. */
   close(): void {
+    this.closed = true;
     this.cancelTimer?.();
-    this.timerMs = undefined;
     const nowMs = this.deps.clock.monotonicMs();
     for (const [token, { blocked }] of [...this.waiting]) {
       this.deps.manager.cancel(nowMs, token);
@@ -108,16 +114,20 @@ export class LockWaitDriver implements LockWaits {
         this.deps.resume(blocked, effect.deadlineMs);
         continue;
       }
-      const reply = lockWaitAnswer(blocked.request, effect.error);
-      blocked.answer(reply.ok ? reply : txnFailure(reply.error, blocked.ctx.regionId));
+      this.answer(blocked, effect.error);
     }
     this.arm();
+  }
+
+  private answer({ answer, ctx, request }: BlockedRequest, error: TxnError): void {
+    const reply = lockWaitAnswer(request, error);
+    answer(reply.ok ? reply : txnFailure(reply.error, ctx.regionId));
   }
 
   /** Sets the timer to when the lock manager has something to do. */
   private arm(): void {
     const { clock, manager, timers } = this.deps;
-    const nextMs = manager.nextDeadlineMs;
+    const nextMs = this.closed ? undefined : manager.nextDeadlineMs;
     if (nextMs === undefined || (this.timerMs !== undefined && this.timerMs <= nextMs)) return;
     this.cancelTimer?.();
     this.timerMs = nextMs;

@@ -3,11 +3,12 @@
  * comes before the data is in txn_read_gate.ts, ranges are in txn_scan.ts.
  * Source: tikv src/storage/mod.rs get, batch_get.
  */
-import { err, ok } from "../base/index.js";
+import { ok } from "../base/index.js";
 import { MvccReader, PointGetter, type ReadPair, Statistics } from "../mvcc/index.js";
-import type { MvccInfo, TxnError } from "../txn/index.js";
+import type { MvccInfo } from "../txn/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import { keysFailure } from "./raw_context.js";
+import { failed } from "./txn_errors.js";
 import {
   answered,
   type ReadGate,
@@ -17,17 +18,21 @@ import {
   unwrap,
 } from "./txn_read_gate.js";
 import { ReadRun } from "./txn_read_run.js";
+import type { TxnScans } from "./txn_scan.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
 import type { ExecDetails, GetResult, TxnContext, TxnPair, TxnReply } from "./txn_types.js";
 
 type MaybePromise<T> = T | Promise<T>;
 
+/** Keys that are read in one turn; more are read in slices. */
+const TURN_KEYS_MAX = 256;
 const NOT_FOUND: TxnReply<GetResult> = ok({ value: undefined, commitTs: 0n });
 
 export class TxnReads {
   constructor(
     private readonly deps: ReadGateDeps,
     private readonly gate: ReadGate,
+    private readonly scans: TxnScans,
   ) {}
 
   get(
@@ -52,6 +57,7 @@ export class TxnReads {
     details: ExecDetails,
   ): MaybePromise<TxnReply<readonly TxnPair[]>> {
     const run = new ReadRun(this.deps, "batch_get", ctx, keys, details);
+    if (keys.length > TURN_KEYS_MAX) return this.scans.batchGet(run, keys, version);
     return this.point<readonly TxnPair[]>(run, version, (getter) =>
       ok(getter.getMany(keys).filter((pair): pair is ReadPair => pair !== undefined)),
     );
@@ -125,6 +131,3 @@ function readWith<T>(
     snapshot.close();
   }
 }
-
-/** Returns the answer of a read that cannot tell a value. */
-export const failed = (error: TxnError): TxnReply<never> => err({ type: "txn", error });

@@ -1,12 +1,13 @@
 /** One read of a transaction from its start to its answer: times, counters, the slow log. */
 import type { ReadDelegate } from "../raftstore/index.js";
-import type { TxnDeps } from "./txn_deps.js";
+import { deadlineOf, type TxnDeps } from "./txn_deps.js";
 import { isBusy } from "./txn_errors.js";
 import { logIfSlow } from "./txn_slow_log.js";
 import type { ExecDetails, TxnContext, TxnReply } from "./txn_types.js";
 
 export class ReadRun {
   private readonly startedMs: number;
+  private readonly deadlineMs: number;
   private snapshotMs: number | undefined;
   private peer: ReadDelegate | undefined;
 
@@ -20,7 +21,13 @@ export class ReadRun {
     readonly details: ExecDetails,
   ) {
     this.startedMs = deps.clock.monotonicMs();
+    this.deadlineMs = deadlineOf(ctx, this.startedMs);
     deps.metrics.onCommand(tag);
+  }
+
+  /** Whether nobody waits for the answer any more. */
+  get isLate(): boolean {
+    return this.deps.clock.monotonicMs() >= this.deadlineMs;
   }
 
   /** The read has its snapshot; what took until now was waiting. */

@@ -5,16 +5,15 @@
  */
 import { compareBytes, EMPTY_BYTES, ok } from "../base/index.js";
 import { keyToRaw } from "../codec/index.js";
-import { MvccReader, type ReadPoint, Scanner, Statistics } from "../mvcc/index.js";
+import { MvccReader, PointGetter, type ReadPoint, Scanner, Statistics } from "../mvcc/index.js";
 import { keyNotInRegion, type ReadDelegate } from "../raftstore/index.js";
 import type { LockInfo, MvccInfo } from "../txn/index.js";
 import { type Failure, regionFailure } from "./errors.js";
 import type { RegionSnapshot } from "./kv_engine.js";
+import { keysFailure } from "./raw_context.js";
 import type { ReadPool, SlicedRead } from "./read_pool.js";
-import { deadlineOf } from "./txn_deps.js";
-import { deadlineFailure } from "./txn_errors.js";
+import { deadlineFailure, failed } from "./txn_errors.js";
 import type { MemoryLockKeeper } from "./txn_lock_keeper.js";
-import { failed } from "./txn_read.js";
 import {
   type ReadGate,
   type ReadGateDeps,
@@ -34,6 +33,12 @@ import type {
   TxnScanRequest,
 } from "./txn_types.js";
 import type { ReadReply, Reply } from "./types.js";
+
+/** Where a read looks, and why that is not in a peer's region. */
+interface RegionPlace {
+  readonly place: ReadPlace;
+  readonly outside: (peer: ReadDelegate) => Failure | undefined;
+}
 
 /** A read that was opened, or what it answers without data. */
 type Opened<T> = Reply<SlicedRead<TxnReply<T>>>;
@@ -68,11 +73,27 @@ export class TxnScans {
         ? { lower: EMPTY_RANGE, upper: EMPTY_RANGE }
         : { lower, upper };
     const place = { start: range.lower, end: range.upper };
-    return this.pooled<readonly TxnPair[]>(run, version, place, startKey, (point) => {
+    const outside = (peer: ReadDelegate) => startFailure(startKey, peer);
+    return this.pooled<readonly TxnPair[]>(run, version, { place, outside }, (point) => {
       const blocked = this.gate.blocked(ctx, point, place);
       if (blocked !== undefined) return blocked;
-      return (snapshot) =>
-        new ScanRead(this.deps, run, snapshot, point, { ...request, ...range }, this.deadline(ctx));
+      return (snapshot) => new ScanRead(this.deps, run, snapshot, point, { ...request, ...range });
+    });
+  }
+
+  /** Many keys, in slices. */
+  batchGet(
+    run: ReadRun,
+    keys: readonly Uint8Array[],
+    version: bigint,
+  ): Promise<TxnReply<readonly TxnPair[]>> {
+    const { ctx } = run;
+    const place = { keys };
+    const outside = (peer: ReadDelegate) => keysFailure(keys, peer);
+    return this.pooled<readonly TxnPair[]>(run, version, { place, outside }, (point) => {
+      const blocked = this.gate.blocked(ctx, point, place);
+      if (blocked !== undefined) return blocked;
+      return (snapshot) => new BatchGetRead(run, snapshot, point, keys);
     });
   }
 
@@ -86,7 +107,8 @@ export class TxnScans {
     const leader = { ...ctx, replicaRead: false, staleRead: false };
     const run = new ReadRun(this.deps, "scan_lock", leader, [startKey], details);
     const place = { start: startKey, end: endKey };
-    return this.pooled<readonly LockInfo[]>(run, maxVersion, place, startKey, () => {
+    const outside = (peer: ReadDelegate) => startFailure(startKey, peer);
+    return this.pooled<readonly LockInfo[]>(run, maxVersion, { place, outside }, () => {
       const blocking = this.memoryLock(startKey, endKey, maxVersion);
       if (blocking !== undefined) return failed({ kind: "keyIsLocked", lock: blocking });
       return (snapshot) => {
@@ -94,7 +116,7 @@ export class TxnScans {
         const { peer } = snapshot;
         const held = this.memoryLocks.copyOf({ peer, term: peer.term }, startKey, endKey);
         const view = new TxnSnapshot(snapshot, false, held);
-        return new LockScanRead(run, snapshot, view, request, this.deadline(ctx));
+        return new LockScanRead(run, snapshot, view, request);
       };
     });
   }
@@ -108,8 +130,9 @@ export class TxnScans {
     const current = { ...ctx, staleRead: false };
     const run = new ReadRun(this.deps, "start_ts_mvcc", current, [], details);
     type Found = { readonly key: Uint8Array; readonly info: MvccInfo } | undefined;
-    return this.pooled<Found>(run, 0n, { keys: [] }, undefined, () => (snapshot) => {
-      return new StartTsRead(run, snapshot, startTs, this.deadline(ctx));
+    const whole = { place: { keys: [] }, outside: () => undefined };
+    return this.pooled<Found>(run, 0n, whole, () => (snapshot) => {
+      return new StartTsRead(run, snapshot, startTs);
     });
   }
 
@@ -117,8 +140,7 @@ export class TxnScans {
   private async pooled<T>(
     run: ReadRun,
     ts: bigint,
-    place: ReadPlace,
-    start: Uint8Array | undefined,
+    { place, outside }: RegionPlace,
     begin: (
       point: ReadPoint,
     ) => TxnReply<T> | ((snapshot: RegionSnapshot) => SlicedRead<TxnReply<T>>),
@@ -132,7 +154,7 @@ export class TxnScans {
       const begun = begin(readPointOf(ctx, ts));
       if (typeof begun !== "function") return settled(begun);
       return this.gate.open<SlicedRead<TxnReply<T>>>(ctx, ts, place, {
-        outside: (peer) => (start === undefined ? undefined : startFailure(start, peer)),
+        outside,
         onBlocked: (lock) => settled(failed({ kind: "keyIsLocked", lock })),
         use: (snapshot) => {
           run.onSnapshot(snapshot.peer);
@@ -149,13 +171,6 @@ export class TxnScans {
     );
     return found.ok ? undefined : found.error;
   }
-
-  /** Returns a function that tells whether the request is too late. */
-  private deadline(ctx: TxnContext): () => boolean {
-    const { clock } = this.deps;
-    const deadlineMs = deadlineOf(ctx, clock.monotonicMs());
-    return () => clock.monotonicMs() >= deadlineMs;
-  }
 }
 
 function emptyDetails(): ExecDetails {
@@ -171,6 +186,46 @@ function startFailure(start: Uint8Array, { region }: ReadDelegate): Failure | un
   return inside ? undefined : regionFailure(keyNotInRegion(start, region));
 }
 
+/** KvBatchGet of many keys. */
+class BatchGetRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
+  private readonly getter: PointGetter;
+  private readonly pairs: TxnPair[] = [];
+  private next = 0;
+  private isLate = false;
+
+  constructor(
+    private readonly run: ReadRun,
+    private readonly snapshot: RegionSnapshot,
+    point: ReadPoint,
+    private readonly keys: readonly Uint8Array[],
+  ) {
+    const view = new TxnSnapshot(snapshot, run.ctx.fillCache);
+    this.getter = new PointGetter(view, run.details.statistics, point);
+  }
+
+  get bytes(): number {
+    return this.getter.statistics.processedSize;
+  }
+
+  step(maxItems: number): boolean {
+    this.isLate = this.run.isLate;
+    if (this.isLate) return true;
+    const keys = this.keys.slice(this.next, this.next + maxItems);
+    this.next += keys.length;
+    for (const pair of this.getter.getMany(keys)) if (pair !== undefined) this.pairs.push(pair);
+    return this.next >= this.keys.length;
+  }
+
+  result(): TxnReply<readonly TxnPair[]> {
+    return this.isLate ? deadlineFailure() : ok(this.pairs);
+  }
+
+  close(): void {
+    this.getter.close();
+    this.snapshot.close();
+  }
+}
+
 /** KvScan. */
 class ScanRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
   private readonly scanner: Scanner;
@@ -178,11 +233,10 @@ class ScanRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
 
   constructor(
     { openScan }: Pick<ReadGateDeps, "openScan">,
-    run: ReadRun,
+    private readonly run: ReadRun,
     private readonly snapshot: RegionSnapshot,
     point: ReadPoint,
     options: TxnScanRequest & { readonly lower: Uint8Array; readonly upper: Uint8Array },
-    private readonly late: () => boolean,
   ) {
     const view = new TxnSnapshot(snapshot, run.ctx.fillCache);
     this.scanner = new Scanner(view, run.details.statistics, point, options, openScan);
@@ -193,7 +247,7 @@ class ScanRead implements SlicedRead<TxnReply<readonly TxnPair[]>> {
   }
 
   step(maxItems: number): boolean {
-    this.isLate = this.late();
+    this.isLate = this.run.isLate;
     if (this.isLate) return true;
     this.scanner.step(maxItems);
     return this.scanner.done;
@@ -220,11 +274,10 @@ class LockScanRead implements SlicedRead<TxnReply<readonly LockInfo[]>> {
   private isLate = false;
 
   constructor(
-    run: ReadRun,
+    private readonly run: ReadRun,
     private readonly snapshot: RegionSnapshot,
     view: TxnSnapshot,
     private readonly request: ScanLockRequest,
-    private readonly late: () => boolean,
   ) {
     this.reader = new MvccReader(view, run.details.statistics);
     this.from = request.startKey;
@@ -232,7 +285,7 @@ class LockScanRead implements SlicedRead<TxnReply<readonly LockInfo[]>> {
 
   step(maxItems: number): boolean {
     const { endKey, limit, maxVersion } = this.request;
-    this.isLate = this.late();
+    this.isLate = this.run.isLate;
     if (this.isLate) return true;
     const wanted = limit === 0 ? 0 : limit - this.locks.length;
     const scanned = this.reader.scanLocks(
@@ -271,16 +324,15 @@ class StartTsRead
   private isLate = false;
 
   constructor(
-    run: ReadRun,
+    private readonly run: ReadRun,
     private readonly snapshot: RegionSnapshot,
     private readonly startTs: bigint,
-    private readonly late: () => boolean,
   ) {
     this.reader = new MvccReader(new TxnSnapshot(snapshot, false), run.details.statistics);
   }
 
   step(maxItems: number): boolean {
-    this.isLate = this.late();
+    this.isLate = this.run.isLate;
     if (this.isLate) return true;
     const found = this.reader.seekTs(this.startTs, this.from, maxItems);
     if (found.type === "found") this.key = found.key;

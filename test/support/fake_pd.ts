@@ -36,7 +36,8 @@ export class FakePd implements PdPort, SchedulePort {
   /** Says that what regions reported is lost. */
   loseReports = (): void => {};
   private nextId = 1n;
-  private nextTs = 1000n;
+  /** The timestamp that was given last. */
+  nextTs = 1000n;
 
   constructor(readonly cluster: bigint = 7_000_000_000_000_000_001n) {}
 

@@ -2,6 +2,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { EMPTY_BYTES, utf8, utf8Decode } from "../../../src/base/index.js";
+import { API_VERSION, type ApiVersion, composeTs, TS_MAX } from "../../../src/codec/index.js";
 import type { TxnPair, TxnReply } from "../../../src/storage/index.js";
 import {
   commitOf,
@@ -12,6 +13,7 @@ import {
   newDetails,
   prewriteOf,
   put,
+  settle,
   type TxnSetup,
   txnContext,
   withTxnRegions,
@@ -99,6 +101,93 @@ test("a lock of another transaction stops a get, and stands in the pair of a bat
     );
   });
 });
+
+test("a batch get of many keys is read in slices, from one snapshot", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx } = setup;
+    const keys = Array.from({ length: 600 }, (_, i) => `a${String(i).padStart(4, "0")}`);
+    await write(setup, 10n, 20n, ...keys);
+    const wanted = keys.map(enc);
+    const reading = storage.txn.batchGet(ctx, wanted, 30n, newDetails());
+    assert.instance(reading, Promise);
+    assert.equal(
+      values(await reading),
+      keys.map((key) => `${key}@10`),
+    );
+    const late = storage.txn.batchGet({ ...ctx, maxExecutionMs: 5 }, wanted, 30n, newDetails());
+    setup.clock.advance(5);
+    const busy = mustRefuse(await late);
+    assert.is(busy.kind === "serverIsBusy" && busy.reason, "deadline is exceeded");
+    const outside = await storage.txn.batchGet(ctx, [...wanted, enc("x")], 30n, newDetails());
+    assert.is(mustRefuse(outside).kind, "keyNotInRegion");
+  });
+});
+
+test("a read far ahead of PD's clock is refused and raises nothing; PD is asked once more", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx, pd, clock } = setup;
+    const { maxTs } = storage.txn;
+    const ts = (ms: number): bigint => composeTs(BigInt(ms), 0n);
+    pd.nextTs = ts(1_000_000);
+    maxTs.start();
+    await settle();
+    mustOk(await storage.txn.get(ctx, enc("k"), ts(1_060_000), newDetails()));
+    const before = storage.txn.concurrencyManager.maxTs;
+    const refused = mustFail(await storage.txn.get(ctx, enc("k"), ts(1_060_100), newDetails()));
+    assert.ok(refused.kind === "invalidRequest" && /exceeds the limit/.test(refused.message));
+    assert.is(storage.txn.concurrencyManager.maxTs, before);
+    // PD's clock goes on, and jumps.
+    clock.advance(200);
+    mustOk(await storage.txn.get(ctx, enc("k"), ts(1_060_100), newDetails()));
+    pd.nextTs = ts(5_000_000);
+    mustOk(await storage.txn.get(ctx, enc("k"), ts(5_000_001), newDetails()));
+    // "Newest" is no timestamp.
+    mustOk(await storage.txn.get(ctx, enc("k"), TS_MAX, newDetails()));
+  });
+});
+
+test("API versions and key modes, and keys that are too long", async () => {
+  const get = async (apiVersion: ApiVersion, request: number, key: string) =>
+    withReply(apiVersion, async ({ storage, ctx }) => {
+      const asked = { ...ctx, apiVersion: request };
+      return storage.txn.get(asked, enc(key), 5n, newDetails());
+    });
+  for (const [version, request, key, expected] of [
+    [API_VERSION.V1, 0, "k", undefined],
+    [API_VERSION.V1, 2, "k", /cmd: get, storage: V1, request: V2/],
+    [API_VERSION.V1TTL, 0, "k", /cmd: get, storage: V1ttl, request: V1/],
+    [API_VERSION.V2, 0, "k", /Key mode mismatched .* cmd: get, storage: V2, key: 6B/],
+    [API_VERSION.V2, 0, "l", /Key mode mismatched/],
+    [API_VERSION.V2, 2, "k", /Key mode mismatched/],
+  ] as const) {
+    const reply = await get(version, request, key);
+    if (expected === undefined) mustOk(reply);
+    else {
+      const error = mustFail(reply);
+      assert.ok(error.kind === "invalidRequest");
+      assert.match(error.kind === "invalidRequest" ? error.message : "", expected);
+    }
+  }
+  await withTxnRegions(async ({ storage, ctx }) => {
+    const long = prewriteOf(10n, [put("k".repeat(9000), "v")]);
+    const error = mustFail(await storage.txn.run<"prewrite">(ctx, long, newDetails()));
+    assert.match(error.kind === "invalidRequest" ? error.message : "", /max key size exceeded/);
+  });
+});
+
+async function withReply<T>(
+  apiVersion: ApiVersion,
+  ask: (setup: TxnSetup) => Promise<T> | T,
+): Promise<T> {
+  let reply: T | undefined;
+  await withTxnRegions(
+    async (setup) => {
+      reply = await ask(setup);
+    },
+    { apiVersion },
+  );
+  return reply as T;
+}
 
 test("contexts are checked in TiKV's order, keys after them", async () => {
   await withTxnRegions(async ({ storage, regions, left, right, ctx }) => {
