@@ -7,7 +7,7 @@ import {
   LAST_CHANGE_UNKNOWN,
   LOCK_TYPE,
   type Lock,
-  newLock,
+  type LockType,
   SHORT_VALUE_MAX_BYTES,
 } from "../../codec/index.js";
 import type { MvccReader } from "../../mvcc/index.js";
@@ -82,23 +82,20 @@ function writeLock(
   secondaries: readonly Uint8Array[] | undefined,
 ): Result<bigint, TxnError> {
   const { mutation, props } = key;
-  const lock = lockOf(key);
-  if (lock.type === LOCK_TYPE.put && lock.shortValue === undefined) {
-    txn.mvcc.putValue(mutation.key, props.startTs, mutation.value);
-  }
+  const type = lockTypeOf(mutation);
+  const isLong = type === LOCK_TYPE.put && mutation.value.length > SHORT_VALUE_MAX_BYTES;
+  if (isLong) txn.mvcc.putValue(mutation.key, props.startTs, mutation.value);
   if (props.commitKind === "twoPc") {
-    txn.mvcc.putLock(mutation.key, lock);
+    txn.mvcc.putLock(mutation.key, lockOf(key, type, isLong, key.minCommitTs, TWO_PHASES));
     return ok(0n);
   }
   const useOnePc = props.commitKind === "onePc";
-  const useAsyncCommit = secondaries !== undefined;
-  const held = txn.holdInMemory(
-    mutation.key,
-    { ...lock, useAsyncCommit, secondaries: secondaries ?? [], useOnePc },
-    props,
+  const kind = { useOnePc, useAsyncCommit: secondaries !== undefined, secondaries };
+  const held = txn.holdInMemory(mutation.key, key.minCommitTs, props, (minCommitTs) =>
+    lockOf(key, type, isLong, minCommitTs, kind),
   );
   if (!held.ok) {
-    txn.mvcc.putLock(mutation.key, lock);
+    txn.mvcc.putLock(mutation.key, lockOf(key, type, isLong, key.minCommitTs, TWO_PHASES));
     return held;
   }
   if (useOnePc) txn.putOnePcLock(mutation.key, held.value, status.type === "pessimistic");
@@ -106,25 +103,45 @@ function writeLock(
   return ok(held.value.minCommitTs);
 }
 
-/** Returns the lock of two phases. A long value is not in it. */
-function lockOf({ props, mutation, ...key }: PrewriteKey): Lock {
-  const type = lockTypeOf(mutation);
-  const isShort = type === LOCK_TYPE.put && mutation.value.length <= SHORT_VALUE_MAX_BYTES;
-  return newLock({
+/** How a lock will be committed. */
+interface LockKind {
+  readonly useOnePc: boolean;
+  readonly useAsyncCommit: boolean;
+  readonly secondaries: readonly Uint8Array[] | undefined;
+}
+
+const TWO_PHASES: LockKind = { useOnePc: false, useAsyncCommit: false, secondaries: undefined };
+const NOTHING: readonly never[] = [];
+
+function lockOf(
+  key: PrewriteKey,
+  type: LockType,
+  isLong: boolean,
+  minCommitTs: bigint,
+  { secondaries, useAsyncCommit, useOnePc }: LockKind,
+): Lock {
+  const { props, mutation } = key;
+  return {
     type,
     primary: props.primary,
     startTs: props.startTs,
     ttl: key.lockTtlMs,
-    shortValue: isShort ? mutation.value : undefined,
+    shortValue: type === LOCK_TYPE.put && !isLong ? mutation.value : undefined,
     forUpdateTs: key.forUpdateTs,
     txnSize: props.txnSize,
-    minCommitTs: key.minCommitTs,
-    txnSource: props.txnSource,
+    minCommitTs,
+    useAsyncCommit,
+    secondaries: secondaries ?? NOTHING,
+    rollbackTs: NOTHING,
     lastChange: type === LOCK_TYPE.lock ? key.lastChange : LAST_CHANGE_UNKNOWN,
-  });
+    txnSource: props.txnSource,
+    isLockedWithConflict: false,
+    generation: 0n,
+    useOnePc,
+  };
 }
 
-function lockTypeOf({ op }: Mutation): Lock["type"] {
+function lockTypeOf({ op }: Mutation): LockType {
   switch (op) {
     case "put":
     case "insert":

@@ -49,28 +49,29 @@ export class PrewriteTxn {
   }
 
   /**
-   * Computes min_commit_ts and shows the lock to readers: first the key's handle, then max_ts, then
-   * the lock. A reader that came before has raised max_ts; one that comes after meets the lock.
-   * Returns the lock with its min_commit_ts, or commitTsTooLarge, and then nothing is held.
+   * Computes min_commit_ts, at least `least`, and shows the lock to readers: first the key's handle,
+   * then max_ts, then the lock. A reader that came before has raised max_ts; one that comes after
+   * meets the lock. Returns the lock, or commitTsTooLarge, and then nothing is held.
    */
   holdInMemory(
     key: Uint8Array,
-    lock: Lock,
+    least: bigint,
     { startTs, forUpdateTs, maxCommitTs }: PrewriteProps,
+    lockAt: (minCommitTs: bigint) => Lock,
   ): Result<Lock, TxnError> {
     const guard = this.concurrencyManager.lockKey(key);
-    let minCommitTs = lock.minCommitTs;
-    for (const ts of [this.concurrencyManager.maxTs, startTs, forUpdateTs]) {
-      if (ts + 1n > minCommitTs) minCommitTs = ts + 1n;
-    }
+    const { maxTs } = this.concurrencyManager;
+    let above = maxTs > startTs ? maxTs : startTs;
+    if (forUpdateTs > above) above = forUpdateTs;
+    const minCommitTs = least > above ? least : above + 1n;
     if (minCommitTs > (maxCommitTs === 0n ? U64_MAX : maxCommitTs)) {
       guard.release();
       return err({ kind: "commitTsTooLarge", startTs, minCommitTs, maxCommitTs });
     }
-    const published = { ...lock, minCommitTs };
-    guard.publish(published);
+    const lock = lockAt(minCommitTs);
+    guard.publish(lock);
     this.held.push(guard);
-    return ok(published);
+    return ok(lock);
   }
 
   putOnePcLock(key: Uint8Array, lock: Lock, overwrites: boolean): void {
