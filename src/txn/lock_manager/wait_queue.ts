@@ -9,7 +9,7 @@
  * unless a force-lock request is found on the way, which takes the lock in their stead. Requests that
  * arrive in between met a newer lock and stay: `legacyWakeUpIndex` tells them apart.
  */
-import { assert, toHex } from "../../base/index.js";
+import { AssertionError, assert, MinHeap, toHex } from "../../base/index.js";
 
 /** A place in a queue. */
 export interface QueueEntry {
@@ -33,23 +33,32 @@ export interface Woken<E> {
 
 interface Place<E> {
   readonly entry: E;
+  /** Counts all pushes: arrival among equal start_ts. */
+  readonly order: number;
   readonly legacyWakeUpIndex: number;
 }
 
-/** Invariant: not empty between calls. `delayedAtMs` undefined = no delayed wake-up is due. */
+/**
+ * Invariant: `waiting` is not empty between calls, and `heap` has all of its places. Those that
+ * left out of their turn stay in the heap for a while, at most as many as wait, and a few.
+ */
 interface KeyQueue<E> {
   readonly id: string;
-  readonly places: Place<E>[];
+  readonly waiting: Map<E, Place<E>>;
+  readonly heap: MinHeap<Place<E>>;
   legacyWakeUpIndex: number;
   reason: WakeReason;
+  /** undefined = no delayed wake-up is due. */
   delayedAtMs: number | undefined;
 }
 
 const NO_REASON: WakeReason = { startTs: 0n, commitTs: 0n };
+const GONE_MAX = 16;
 
 /** All queues of a store. The number of entries is bounded by the waiter manager. */
 export class LockWaitQueues<E extends QueueEntry> {
   private readonly queues = new Map<string, KeyQueue<E>>();
+  private pushed = 0;
 
   constructor(
     private readonly wakeUpDelayMs: () => number,
@@ -63,33 +72,35 @@ export class LockWaitQueues<E extends QueueEntry> {
   }
 
   lengthOf(key: Uint8Array): number {
-    return this.queues.get(toHex(key))?.places.length ?? 0;
+    return this.queues.get(toHex(key))?.waiting.size ?? 0;
   }
 
-  /** The entries that wait for `key`, first to be woken first. */
+  /** The entries that wait for `key`, by arrival. */
   entriesOf(key: Uint8Array): readonly E[] {
-    return this.queues.get(toHex(key))?.places.map(({ entry }) => entry) ?? [];
+    return [...(this.queues.get(toHex(key))?.waiting.keys() ?? [])];
   }
 
-  /** O(log n) and a move of the array. */
+  /** O(log n). */
   push(entry: E): void {
     const id = toHex(entry.key);
     let queue = this.queues.get(id);
     if (queue === undefined) {
       const start = { legacyWakeUpIndex: 0, reason: NO_REASON, delayedAtMs: undefined };
-      queue = { id, places: [], ...start };
+      queue = { id, waiting: new Map(), heap: new MinHeap(comparePlaces), ...start };
       this.queues.set(id, queue);
     }
-    const { places, legacyWakeUpIndex } = queue;
-    places.splice(upperBound(places, entry.startTs), 0, { entry, legacyWakeUpIndex });
+    const { legacyWakeUpIndex } = queue;
+    const place = { entry, order: this.pushed++, legacyWakeUpIndex };
+    queue.waiting.set(entry, place);
+    queue.heap.push(place);
   }
 
-  /** Takes an entry out, if it is still there. */
+  /** Takes out an entry that is there: one that was woken no longer is. O(1), amortised. */
   remove(entry: E): void {
     const queue = this.queues.get(toHex(entry.key));
-    const at = queue?.places.findIndex((place) => place.entry === entry) ?? -1;
-    if (queue === undefined || at < 0) return;
-    queue.places.splice(at, 1);
+    assert(queue?.waiting.delete(entry) === true, "whoever waits is in the queue");
+    const { heap, waiting } = queue;
+    if (heap.size > GONE_MAX + 2 * waiting.size) heap.retain((place) => isWaiting(queue, place));
     this.dropIfEmpty(queue);
   }
 
@@ -97,22 +108,23 @@ export class LockWaitQueues<E extends QueueEntry> {
   pop(nowMs: number, key: Uint8Array, reason: WakeReason): Woken<E> | undefined {
     if (this.queues.size === 0) return undefined;
     const queue = this.queues.get(toHex(key));
-    const head = queue?.places.shift();
-    if (queue === undefined || head === undefined) return undefined;
+    if (queue === undefined) return undefined;
+    const { entry } = takeHead(queue);
     queue.reason = reason;
-    if (!head.entry.resumable) {
+    if (!entry.resumable) {
       queue.legacyWakeUpIndex++;
-      if (queue.places.length > 0) this.delay(queue, nowMs);
+      if (queue.waiting.size > 0) this.delay(queue, nowMs);
     }
     this.dropIfEmpty(queue);
-    return { entry: head.entry, reason };
+    return { entry, reason };
   }
 
   /**
    * Takes out whoever was in the queue at its last wake-up, up to and with the first that is
-   * resumable. Empty when that is not yet due (`onDelay` is called again) or no longer of interest.
+   * resumable, but at most `max`: `onDelay` is called for the rest, as when it is not yet due.
+   * Empty also when the queue is no longer of interest.
    */
-  delayed(nowMs: number, queueId: string): readonly Woken<E>[] {
+  delayed(nowMs: number, queueId: string, max: number): readonly Woken<E>[] {
     const queue = this.queues.get(queueId);
     if (queue?.delayedAtMs === undefined) return [];
     if (queue.delayedAtMs > nowMs) {
@@ -121,11 +133,16 @@ export class LockWaitQueues<E extends QueueEntry> {
     }
     queue.delayedAtMs = undefined;
     const woken: Woken<E>[] = [];
-    for (let head = queue.places[0]; head !== undefined; head = queue.places[0]) {
-      if (head.legacyWakeUpIndex >= queue.legacyWakeUpIndex) break;
-      queue.places.shift();
-      woken.push({ entry: head.entry, reason: queue.reason });
-      if (head.entry.resumable) break;
+    while (queue.waiting.size > 0) {
+      if (headOf(queue).legacyWakeUpIndex >= queue.legacyWakeUpIndex) break;
+      if (woken.length >= max) {
+        queue.delayedAtMs = nowMs;
+        this.onDelay(queueId, nowMs);
+        break;
+      }
+      const { entry } = takeHead(queue);
+      woken.push({ entry, reason: queue.reason });
+      if (entry.resumable) break;
     }
     this.dropIfEmpty(queue);
     return woken;
@@ -140,17 +157,31 @@ export class LockWaitQueues<E extends QueueEntry> {
 
   private dropIfEmpty(queue: KeyQueue<E>): void {
     assert(this.queues.get(queue.id) === queue, "a queue in use is in the table");
-    if (queue.places.length === 0) this.queues.delete(queue.id);
+    if (queue.waiting.size === 0) this.queues.delete(queue.id);
   }
 }
 
-/** Returns the index of the first place whose start_ts is greater. */
-function upperBound<E extends QueueEntry>(places: readonly Place<E>[], startTs: bigint): number {
-  let [low, high] = [0, places.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((places[middle] as Place<E>).entry.startTs <= startTs) low = middle + 1;
-    else high = middle;
+function comparePlaces<E extends QueueEntry>(a: Place<E>, b: Place<E>): number {
+  if (a.entry.startTs !== b.entry.startTs) return a.entry.startTs < b.entry.startTs ? -1 : 1;
+  return a.order - b.order;
+}
+
+function isWaiting<E>({ waiting }: KeyQueue<E>, place: Place<E>): boolean {
+  return waiting.get(place.entry) === place;
+}
+
+/** Returns who is woken next. Somebody waits. */
+function headOf<E>(queue: KeyQueue<E>): Place<E> {
+  for (let head = queue.heap.peek(); head !== undefined; head = queue.heap.peek()) {
+    if (isWaiting(queue, head)) return head;
+    queue.heap.pop();
   }
-  return low;
+  throw new AssertionError("whoever waits is in the heap");
+}
+
+function takeHead<E>(queue: KeyQueue<E>): Place<E> {
+  const head = headOf(queue);
+  queue.heap.pop();
+  queue.waiting.delete(head.entry);
+  return head;
 }

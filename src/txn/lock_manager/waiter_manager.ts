@@ -58,6 +58,9 @@ function compareDue(a: Due, b: Due): number {
   return a.atMs - b.atMs || ("waiter" in a ? 1 : 0) - ("waiter" in b ? 1 : 0);
 }
 
+/** Waits that one tick ends: some milliseconds of work, also when thousands fall due together. */
+const TICK_EFFECTS_MAX = 512;
+
 /** Lazily deleted entries of the heap that may pile up beside the live ones. */
 const STALE_DUE_MAX = 64;
 
@@ -152,6 +155,7 @@ export class LockManager {
   onDeadlock({ edge, deadlockKeyHash, waitChain }: DeadlockFound): readonly LockWaitEffect[] {
     const waiter = this.digests.get(digest(edge.keyHash, edge.txn));
     if (waiter === undefined || waiter.lock.lock.startTs !== edge.waitForTxn) return [];
+    this.queues.remove(waiter);
     this.drop(waiter);
     const error: TxnError = {
       kind: "deadlock",
@@ -170,14 +174,15 @@ export class LockManager {
     if (waiter !== undefined) this.end(nowMs, waiter);
   }
 
-  /** Answers what is overdue, at most once per wait. */
+  /** Answers what is overdue, a bounded number: the rest is due at `nextDeadlineMs`, at once. */
   tick(nowMs: number): readonly LockWaitEffect[] {
     const effects: LockWaitEffect[] = [];
     for (let due = this.dues.peek(); due !== undefined; due = this.dues.peek()) {
-      if (due.atMs > nowMs) break;
+      if (due.atMs > nowMs || effects.length >= TICK_EFFECTS_MAX) break;
       this.dues.pop();
       if ("queueId" in due) {
-        for (const woken of this.queues.delayed(nowMs, due.queueId)) {
+        const most = TICK_EFFECTS_MAX - effects.length;
+        for (const woken of this.queues.delayed(nowMs, due.queueId, most)) {
           effects.push(this.wake(nowMs, woken));
         }
       } else if (this.waiters.get(due.waiter.token) === due.waiter) {
@@ -241,7 +246,8 @@ export class LockManager {
   }
 
   private wake(nowMs: number, { entry: waiter, reason }: Woken<Waiter>): LockWaitEffect {
-    this.end(nowMs, waiter);
+    this.drop(waiter);
+    this.takeEdgeBack(nowMs, waiter);
     const { token, wait, deadlineMs } = waiter;
     if (waiter.resumable) return { type: "resume", token, request: wait.request, deadlineMs };
     return answer(token, {
@@ -255,18 +261,19 @@ export class LockManager {
     });
   }
 
-  /** Forgets a waiter and takes its edge back. */
+  /** Ends a wait that nothing woke. */
   private end(nowMs: number, waiter: Waiter): void {
+    this.queues.remove(waiter);
     this.drop(waiter);
     this.takeEdgeBack(nowMs, waiter);
   }
 
+  /** Forgets a waiter that is in no queue any more. */
   private drop(waiter: Waiter): void {
     const isLive = this.waiters.delete(waiter.token);
     assert(isLive, "a wait ends once");
     const id = digest(waiter.keyHash, waiter.startTs);
     if (this.digests.get(id) === waiter) this.digests.delete(id);
-    this.queues.remove(waiter);
   }
 }
 

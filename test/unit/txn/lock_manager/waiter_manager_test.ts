@@ -300,6 +300,30 @@ test("GetWaitForEntries: each wait with its key, hash, tag and duration", () => 
   ]);
 });
 
+test("thousands that fall due together are ended in bounded steps, nobody is left out", () => {
+  for (const isReleased of [true, false]) {
+    const waits = new Waits();
+    const tokens = new Set<number>();
+    for (let index = 0; index < 2000; index++) {
+      tokens.add(waits.wait(0, waitFor("k", 10 + ((index * 7) % 2000), 5)));
+    }
+    const now = isReleased ? 120 : 1000;
+    const expected = isReleased ? "writeConflict" : "keyIsLocked";
+    const effects = isReleased ? [...waits.manager.release(100, [released("k", 5, 9999)])] : [];
+    let steps = 0;
+    while ((waits.manager.nextDeadlineMs ?? Infinity) <= now) {
+      const step = waits.manager.tick(now);
+      assert.ok(step.length <= 512, `${step.length} effects in a step`);
+      effects.push(...step);
+      steps++;
+    }
+    assert.is(steps, 4);
+    for (const text of told(effects)) assert.match(text, expected);
+    assert.is(effects.filter(({ token }) => tokens.delete(token)).length, 2000);
+    waits.mustBeEmpty();
+  }
+});
+
 test("ended waits leave no timers behind but a bounded number", () => {
   const waits = new Waits();
   for (let startTs = 10; startTs < 5000; startTs++) {
