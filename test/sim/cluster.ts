@@ -11,6 +11,7 @@ import {
 } from "../../src/raftstore/index.js";
 import type { MessageCodec } from "../../src/raftstore/message_codec.js";
 import { MemorySnapDisk } from "../../src/raftstore/snapshot/files.js";
+import type { LeaderInfo } from "../../src/storage/index.js";
 import { SimDisk, SimEngine } from "./disk.js";
 import { SimHost } from "./host.js";
 import { machineLogger } from "./log.js";
@@ -116,6 +117,20 @@ export class SimStore implements FaultStore, StoreView {
     return this.process?.events;
   }
 
+  /** Brings what this store's leaders say to another store. */
+  private tell(storeId: number, regions: readonly LeaderInfo[]): void {
+    const target = this.cluster.byId(storeId);
+    if (target === undefined) return;
+    const { host } = this;
+    const bytes = regions
+      .map(({ regionId, readState }) => `${regionId} ${readState.safeTs}`)
+      .join();
+    this.cluster.network.send(
+      { from: host.name, to: target.host.name, kind: "checkLeader", bytes, atUs: host.localUs },
+      () => target.host.turn(() => target.process?.onLeaders(regions)),
+    );
+  }
+
   snapshotEnd(): SnapshotEnd | undefined {
     const { process, host } = this;
     if (process?.events === undefined || process.snapshots === undefined) return undefined;
@@ -154,6 +169,7 @@ export class SimStore implements FaultStore, StoreView {
       engine,
       snapDisk: this.snapDisk,
       pd: this.pdPort,
+      checkLeader: { send: (storeId, regions) => this.tell(storeId, regions) },
       transport: this.cluster.transport(this),
       prng: streams.stores,
       options,

@@ -1,7 +1,7 @@
 /** Looks into the peers of a running store, for checkers and for people. Changes nothing. */
 import { compareBytes } from "../../src/base/index.js";
 import { dataRange } from "../../src/codec/index.js";
-import { cfKey, cfUpperBound } from "../../src/engine/index.js";
+import { type CfName, cfKey, cfUpperBound } from "../../src/engine/index.js";
 import { TreeCursor } from "../../src/engine/memory_tree.js";
 import { type Entry, Role } from "../../src/raft/index.js";
 import {
@@ -101,6 +101,7 @@ export function probeApplied(
   regionId: number,
   engine: SimEngine,
   disk: SimDisk,
+  cfs: readonly CfName[],
 ): AppliedState | undefined {
   const id = BigInt(regionId);
   const state = readRegionLocalState(engine, id);
@@ -109,18 +110,24 @@ export function probeApplied(
     return undefined;
   }
   const { region } = state;
-  return { applied: apply.appliedIndex, region: regionView(region), digest: digest(region, disk) };
+  return {
+    applied: apply.appliedIndex,
+    region: regionView(region),
+    digest: digest(region, disk, cfs),
+  };
 }
 
-function digest({ startKey, endKey }: RegionInfo, disk: SimDisk): string {
+function digest({ startKey, endKey }: RegionInfo, disk: SimDisk, cfs: readonly CfName[]): string {
   const { start, end } = dataRange(startKey, endKey);
-  const upper = cfUpperBound("default", end);
   const hash = new TraceHash();
-  const cursor = new TreeCursor(disk.newest);
-  for (let on = cursor.seek(cfKey("default", start)); on; on = cursor.next()) {
-    if (compareBytes(cursor.key, upper) >= 0) break;
-    hash.bytes(cursor.key);
-    hash.bytes(cursor.value);
+  for (const cf of cfs) {
+    const upper = cfUpperBound(cf, end);
+    const cursor = new TreeCursor(disk.newest);
+    for (let on = cursor.seek(cfKey(cf, start)); on; on = cursor.next()) {
+      if (compareBytes(cursor.key, upper) >= 0) break;
+      hash.bytes(cursor.key);
+      hash.bytes(cursor.value);
+    }
   }
   return hash.digest();
 }

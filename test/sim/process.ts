@@ -6,6 +6,7 @@ import type { Logger, Prng, Timers } from "../../src/base/index.js";
 import type { Runner } from "../../src/batch/index.js";
 import type { RaftEvents, SnapshotManager, Transport } from "../../src/raftstore/index.js";
 import type { MemorySnapDisk } from "../../src/raftstore/snapshot/files.js";
+import type { CheckLeaderPort, LeaderInfo } from "../../src/storage/index.js";
 import type { SimDisk, SimEngine } from "./disk.js";
 import type { SimHost } from "./host.js";
 import type { SimOptions } from "./options.js";
@@ -25,6 +26,7 @@ export interface StoreEnv {
   readonly engine: SimEngine;
   readonly snapDisk: MemorySnapDisk;
   readonly pd: SimPdPort;
+  readonly checkLeader: CheckLeaderPort;
   readonly transport: Transport;
   readonly prng: Prng;
   readonly options: SimOptions;
@@ -46,6 +48,8 @@ export interface StoreProcess {
   serve(request: KvRequest, answer: (reply: KvReply) => void): void;
   /** Serves a method of tikvpb.Tikv, as the gRPC edge would; silent while it starts. */
   serveRpc(method: string, request: Uint8Array, answer: (response: Uint8Array) => void): void;
+  /** Takes what the leaders of other stores say. */
+  onLeaders(regions: readonly LeaderInfo[]): void;
   peers(): readonly PeerView[];
   appliedState(regionId: number): AppliedState | undefined;
   /** One line for each peer. */

@@ -12,6 +12,7 @@ export interface SimReport {
   readonly acknowledged: number;
   readonly acknowledgedHottest: number;
   readonly open: number;
+  readonly staleReads: number;
   readonly splits: number;
   readonly leaderChanges: number;
   readonly snapshots: number;
@@ -58,7 +59,7 @@ export function describeReport(report: SimReport): string {
     `${simulatedSeconds.toFixed(1)} s simulated in ${realSeconds.toFixed(2)} s`,
     `(${(simulatedSeconds / realSeconds).toFixed(0)} s/s, ${report.events} events)`,
     `acknowledged ${report.acknowledged} (${report.acknowledgedHottest} on one key)`,
-    `open ${report.open} regions ${report.regions} splits ${report.splits}`,
+    `open ${report.open} stale reads ${report.staleReads} regions ${report.regions} splits ${report.splits}`,
     `leader changes ${report.leaderChanges} snapshots ${report.snapshots}`,
     faults.join(" "),
   ].join(" · ");

@@ -3,6 +3,7 @@
  * does, behind the ports of the simulator.
  */
 import { assert, NULL_METRICS } from "../../src/base/index.js";
+import type { CfName } from "../../src/engine/index.js";
 import { enginePort, type RaftEvents, type SnapshotManager } from "../../src/raftstore/index.js";
 import { MemorySnapFiles } from "../../src/raftstore/snapshot/files.js";
 import { openStore } from "../../src/raftstore/start.js";
@@ -10,9 +11,10 @@ import type { Store, StoreOptions } from "../../src/raftstore/store.js";
 import { isStatus, type Rpc, type Served } from "../../src/server/rpc.js";
 import { TIKV_RPCS } from "../../src/server/tikv_service.js";
 import { TXN_RPCS } from "../../src/server/txn_service.js";
-import { STORAGE_DEFAULTS, type StorageOptions } from "../../src/storage/index.js";
+import { type LeaderInfo, STORAGE_DEFAULTS, type StorageOptions } from "../../src/storage/index.js";
 import { RaftStorage } from "../../src/storage/storage.js";
 import { sharedKernels } from "./kernels.js";
+import type { SimOptions } from "./options.js";
 import { probeApplied, probePeers } from "./probe.js";
 import type { StoreEnv, StoreProcess } from "./process.js";
 import { storeOptions } from "./store_options.js";
@@ -27,12 +29,19 @@ const STORAGE: StorageOptions = {
   ...STORAGE_DEFAULTS,
   ttlCheckPollIntervalMs: 0,
   gcPollIntervalMs: 0,
+  advanceTsIntervalMs: 1_000,
 };
 /** With GC; virtual time. */
 const GC_POLL_MS = 500;
 /** Space of the disk, bytes; the reserve is a tenth. */
 const CAPACITY = 1_000_000_000_000;
 const FULL_AVAILABLE = 1_000;
+
+/** Replicas collect garbage when each gets to it: then they hold the same locks, not versions. */
+function comparedCfs({ hasGc, isTxn }: SimOptions): readonly CfName[] {
+  if (!isTxn) return ["default"];
+  return hasGc ? ["lock"] : ["default", "lock", "write"];
+}
 
 export class SimStoreProcess implements StoreProcess {
   storeId = 0;
@@ -78,14 +87,17 @@ export class SimStoreProcess implements StoreProcess {
     else finish(served);
   }
 
+  onLeaders(regions: readonly LeaderInfo[]): void {
+    this.storage?.onLeaders(regions);
+  }
+
   peers(): readonly PeerView[] {
     return this.store === undefined ? [] : probePeers(this.store.allPeers(), this.env.host);
   }
 
   appliedState(regionId: number): AppliedState | undefined {
-    const state = probeApplied(regionId, this.env.engine, this.env.disk);
-    // Replicas collect garbage when each of them gets to it: what is left may differ.
-    return state !== undefined && this.env.options.hasGc ? { ...state, digest: "" } : state;
+    const { disk, engine, options } = this.env;
+    return probeApplied(regionId, engine, disk, comparedCfs(options));
   }
 
   describe(): string[] {
@@ -130,6 +142,7 @@ export class SimStoreProcess implements StoreProcess {
         router: store,
         disk: store.disk,
         pd,
+        checkLeader: env.checkLeader,
         clock: host,
         timers: host,
         nextTurn: (next) => host.after(0, next),

@@ -23,7 +23,7 @@ function hashOf(line: FleetLine): string {
 
 test("60 seeds of transactions hold every property, and none is poor", async () => {
   const problems: string[] = [];
-  let [committed, simulated, real] = [0, 0, 0];
+  let [committed, stale, simulated, real] = [0, 0, 0, 0];
   for (const line of await runFleet(0, SEEDS, WIDTH, TXN)) {
     hashes.set(line.seed, hashOf(line));
     if (isFailure(line)) {
@@ -32,12 +32,16 @@ test("60 seeds of transactions hold every property, and none is poor", async () 
     }
     if (line.poor.length > 0) problems.push(`seed ${line.seed} is poor: ${line.poor.join("; ")}`);
     committed += line.acknowledged;
+    stale += line.staleReads;
     simulated += line.simulatedSeconds;
     real += line.realSeconds;
   }
   const speed = (simulated / real).toFixed(0);
-  console.log(`${committed} transactions, ${simulated.toFixed(0)} s, ${speed} s/s a core`);
+  console.log(
+    `${committed} transactions, ${stale} stale reads, ${simulated.toFixed(0)} s, ${speed} s/s a core`,
+  );
   assert.is(problems.join("\n"), "");
+  assert.ok(stale >= SEEDS, `${stale} stale reads`);
 });
 
 test("some seeds again, in other processes and on the twins: the same hashes", async () => {

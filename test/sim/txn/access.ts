@@ -20,6 +20,8 @@ export interface SimTxn {
 
 export interface TxnAccess {
   begin(choice: TxnChoice): Promise<SimTxn>;
+  /** Reads keys at a timestamp of the past from any replicas; undefined: one of them is not ready. */
+  staleRead?(keys: readonly string[]): Promise<{ ts: bigint; texts: string[] } | undefined>;
   /** Whether a failed commit may have taken effect, now or later. */
   isUndetermined(error: unknown): boolean;
 }

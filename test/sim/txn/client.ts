@@ -1,9 +1,12 @@
 /** Production's TxnClient on a simulated machine, as workloads use it. */
 import { type Prng, utf8, utf8Decode } from "../../../src/base/index.js";
+import type { ClientPorts } from "../../../src/client/connect.js";
 import { keyModeOf } from "../../../src/client/key_mode.js";
 import { CommitUndeterminedError } from "../../../src/client/txn/errors.js";
 import type { Transaction } from "../../../src/client/txn/transaction.js";
 import { TxnClient } from "../../../src/client/txn/txn_client.js";
+import { composeTs, keyFromRaw } from "../../../src/codec/index.js";
+import { fromBigInt, type kvrpcpb } from "../../../src/pb/index.js";
 import type { SimCluster } from "../cluster.js";
 import type { SimHost } from "../host.js";
 import type { SimOptions } from "../options.js";
@@ -16,6 +19,7 @@ const TIMEOUT_MS = 15_000;
 /** Some commits are given so little time that they end half way; others find their locks. */
 const HASTY_MAX_MS = 60;
 const HASTY_PERCENT = 5;
+const STALE_MAX_MS = 4_000;
 
 /** Texts over a production transaction. */
 export class OneTxn implements SimTxn {
@@ -60,6 +64,55 @@ function textOf(value: Uint8Array | undefined): string {
   return value === undefined ? "" : utf8Decode(value);
 }
 
+/** Returns the cluster as a client on a machine sees it. */
+export function clientPorts(cluster: SimCluster, host: SimHost, prng: Prng): ClientPorts {
+  const { network, pd } = cluster;
+  const storeById = (id: number): ReturnType<SimCluster["rpcTarget"]> => cluster.rpcTarget(id);
+  const deps = { host, network, pd, prng, storeById };
+  return {
+    pd: simClientPd(deps),
+    rpc: simStoreRpc(deps),
+    time: simTime(deps),
+    mode: keyModeOf("V1", "txn", 0),
+    clusterId: CLUSTER_ID,
+  };
+}
+
+/** Reads each key at one timestamp, 1 to 4 s old, from a replica that is chosen anew. */
+async function staleRead(
+  keys: readonly string[],
+  { pd, rpc, mode }: ClientPorts,
+  prng: Prng,
+  timeoutMs: number,
+): Promise<{ ts: bigint; texts: string[] } | undefined> {
+  const now = await pd.getTimestamps(1);
+  if (!now.ok) return undefined;
+  const age = composeTs(BigInt(prng.range(1_000, STALE_MAX_MS)), 0n);
+  if (now.value <= age) return undefined;
+  const ts = now.value - age;
+  const texts: string[] = [];
+  for (const key of keys) {
+    const region = await pd.getRegion(keyFromRaw(utf8(key)));
+    if (!region.ok || region.value === undefined) return undefined;
+    const { id, confVer, version, peers } = region.value;
+    const { id: peerId, storeId } = prng.pick(peers);
+    const context = {
+      regionId: fromBigInt(id),
+      regionEpoch: { confVer: fromBigInt(confVer), version: fromBigInt(version) },
+      peer: { id: fromBigInt(peerId), storeId: fromBigInt(storeId) },
+      apiVersion: mode.apiVersion,
+      staleRead: true,
+    };
+    const request = { context, key: utf8(key), version: fromBigInt(ts) };
+    const reply = await rpc.send(`${storeId}`, "Get", request, timeoutMs);
+    if (!reply.ok || reply.value.regionError !== null) return undefined;
+    const { error, notFound, value } = reply.value as unknown as kvrpcpb.GetResponse;
+    if (error !== null) return undefined;
+    texts.push(notFound ? "" : utf8Decode(value));
+  }
+  return { ts, texts };
+}
+
 /** Returns the transactions of one machine. */
 export function newAccess(
   cluster: SimCluster,
@@ -67,25 +120,15 @@ export function newAccess(
   prng: Prng,
   options: SimOptions,
 ): TxnAccess {
-  const { network, pd } = cluster;
-  const storeById = (id: number): ReturnType<SimCluster["rpcTarget"]> => cluster.rpcTarget(id);
-  const deps = { host, network, pd, prng, storeById };
-  const client = TxnClient.over(
-    {
-      pd: simClientPd(deps),
-      rpc: simStoreRpc(deps),
-      time: simTime(deps),
-      mode: keyModeOf("V1", "txn", 0),
-      clusterId: CLUSTER_ID,
-    },
-    {
-      timeoutMs: TIMEOUT_MS,
-      retryBudgetMs: TIMEOUT_MS,
-      requestTimeoutMs: options.requestTimeoutUs / 1000,
-      lockWaitMs: LOCK_WAIT_MS,
-    },
-  );
+  const ports = clientPorts(cluster, host, prng);
+  const client = TxnClient.over(ports, {
+    timeoutMs: TIMEOUT_MS,
+    retryBudgetMs: TIMEOUT_MS,
+    requestTimeoutMs: options.requestTimeoutUs / 1000,
+    lockWaitMs: LOCK_WAIT_MS,
+  });
   return {
+    staleRead: (keys) => staleRead(keys, ports, prng, options.requestTimeoutUs / 1000),
     begin: async ({ isPessimistic, useAsyncCommit, useOnePc }) => {
       const choice = { asyncCommit: useAsyncCommit, onePc: useOnePc };
       return new OneTxn(await client.begin({ pessimistic: isPessimistic, ...choice }), prng);

@@ -37,6 +37,8 @@ export class TxnShared {
   readonly register = new History();
   readonly bankRows: SnapshotRow[] = [];
   readonly counterRows: SnapshotRow[] = [];
+  /** Of replicas, at timestamps of the past: they say nothing of real time. */
+  readonly staleRows: SnapshotRow[] = [];
   nextValue = 1;
   acknowledged = 0;
   hottest = 0;
@@ -47,8 +49,9 @@ export class TxnShared {
     checkListAppend(this.lists.records);
     checkNothingLost(this.lists.records, finals);
     checkBank(this.bankRows, ACCOUNTS.length * BALANCE);
-    checkLongFork(this.counterRows);
-    checkMonotonic(this.counterRows);
+    const counters = [...this.counterRows, ...this.staleRows];
+    checkLongFork(counters);
+    checkMonotonic(counters);
     checkLinearizability(this.register.byKey());
   }
 }
@@ -130,7 +133,8 @@ export class TxnWorker {
     if (dice < 12) return this.transfer();
     if (dice < 13) return this.bankRead();
     if (dice < 15) return this.count();
-    if (dice < 17) return this.counterRead();
+    if (dice < 16) return this.counterRead();
+    if (dice < 17) return this.staleRead();
     return this.registerDo(dice < 18 ? "get" : "put");
   }
 
@@ -144,8 +148,9 @@ export class TxnWorker {
   }
 
   private async begin(fixed: Partial<TxnChoice> = {}): Promise<SimTxn | undefined> {
+    const { access } = this.deps;
     try {
-      return await this.deps.access.begin({ ...this.choice(), ...fixed });
+      return await access.begin({ ...this.choice(), ...fixed });
     } catch {
       return undefined;
     }
@@ -186,6 +191,18 @@ export class TxnWorker {
     } finally {
       await txn.rollback();
     }
+  }
+
+  /** Reads all counters at a timestamp of the past, from any replicas. */
+  private async staleRead(): Promise<boolean> {
+    const { access, number, shared } = this.deps;
+    const found = await access.staleRead?.(COUNTERS);
+    if (found === undefined) return false;
+    const { ts, texts } = found;
+    const values = valuesOf(texts);
+    const past = { calledUs: 0, returnedUs: Number.POSITIVE_INFINITY };
+    shared.staleRows.push({ client: number, startTs: ts, values, ...past });
+    return true;
   }
 
   private randomAppend(): Promise<boolean> {

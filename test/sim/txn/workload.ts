@@ -26,7 +26,9 @@ export class TxnWorkload implements Workload {
     const snapshots = new OpenSnapshots();
     if (options.hasGc) this.gc = new SimGc(cluster, prng, options, snapshots);
     this.workers = cluster.clientHosts.map((host, number) => {
-      const access = snapshots.of(newAccess(cluster, host, prng, options));
+      const direct = newAccess(cluster, host, prng, options);
+      // Reads of the past hold no snapshot that keeps GC off.
+      const access = options.hasGc ? snapshots.of(direct) : direct;
       const { thinkMeanUs } = options;
       return new TxnWorker({ number, host, access, prng, thinkMeanUs, shared });
     });
@@ -104,7 +106,7 @@ export class TxnWorkload implements Workload {
   }
 
   counts(): WorkloadCounts {
-    const { acknowledged, hottest, open } = this.shared;
-    return { acknowledged, acknowledgedHottest: hottest, open };
+    const { acknowledged, hottest, open, staleRows } = this.shared;
+    return { acknowledged, acknowledgedHottest: hottest, open, staleReads: staleRows.length };
   }
 }

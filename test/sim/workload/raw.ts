@@ -64,6 +64,7 @@ export class RawWorkload implements Workload {
       acknowledged: history.acknowledged,
       acknowledgedHottest: history.acknowledgedOn(keyAt(options.keys >>> 1)),
       open: history.records.filter((record) => record.outcome === undefined).length,
+      staleReads: 0,
     };
   }
 }

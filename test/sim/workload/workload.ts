@@ -8,6 +8,8 @@ export interface WorkloadCounts {
   readonly acknowledgedHottest: number;
   /** Operations whose outcome nobody knows. */
   readonly open: number;
+  /** Reads of the past that replicas answered. */
+  readonly staleReads: number;
 }
 
 export interface Workload {
