@@ -136,6 +136,11 @@ export class Arena implements LinearMemory {
     this.#inTurn = true;
   }
 
+  /** Whether somebody's turn is under way. */
+  get isBusy(): boolean {
+    return this.#inTurn;
+  }
+
   /** Ends the turn; every address and view content of it is dead from here on. */
   leave(): void {
     assert(this.#inTurn, "leave follows enter");

@@ -13,10 +13,11 @@ import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
 
 const CMD_GET_HEALTH_FEEDBACK = 39;
 export const CMD_KV_GET = 1;
+export const CMD_KV_BATCH_GET = 7;
 /** Below, a snapshot and a decision for all cost as much as for each. */
 const GETS_TOGETHER_MIN = 2;
 
-/** A KvGet of a stream, with a copy of its bytes. */
+/** A KvGet or KvBatchGet of a stream, with a copy of its bytes. */
 export interface ColdGet {
   readonly stream: BatchStream;
   readonly idLow: number;

@@ -5,10 +5,10 @@
  * Order inside a turn. Requests of one turn are concurrent: none of them was answered when the
  * last one arrived, so any order is legal for their clients. Ours: plain writes are submitted in
  * order of arrival, region by region, then cold requests in order of arrival, then point reads,
- * which therefore may or may not see the writes of their own turn; KvGets follow when the turn has
- * given the arena back. A read that arrives after a
- * write was answered sees it, because the answer follows the apply and this read's turn. The lease
- * is checked after the requests came, and the state that is read later is that of the check or newer.
+ * which therefore may or may not see the writes of their own turn; KvGets and KvBatchGets follow
+ * when the turn has given the arena back. A read that arrives after a write was answered sees it,
+ * because the answer follows the apply and this read's turn. The lease is checked after the requests
+ * came, and the state that is read later is that of the check or newer.
  */
 import { assert } from "../base/index.js";
 import {
@@ -60,7 +60,7 @@ import {
 import { API_VERSION } from "../storage/index.js";
 import type { AckBatch } from "./batch_acks.js";
 import { BatchAnswers } from "./batch_answers.js";
-import { CMD_KV_GET, type ColdGet } from "./batch_cold.js";
+import { CMD_KV_BATCH_GET, CMD_KV_GET, type ColdGet } from "./batch_cold.js";
 import { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
 import { frameStatus } from "./batch_frame_status.js";
@@ -79,8 +79,9 @@ export class TurnRunner {
   readonly #answers: BatchAnswers;
   /** The streams of the turn that runs; their index is the stream of the tables. */
   #streams: readonly BatchStream[] = [];
-  /** KvGets of the turn that runs. */
+  /** KvGets and KvBatchGets of the turn that runs. */
   #gets: ColdGet[] = [];
+  #batchGets: ColdGet[] = [];
 
   constructor(deps: TurnDeps) {
     this.#deps = deps;
@@ -119,12 +120,17 @@ export class TurnRunner {
     this.#serveGets();
   }
 
-  /** Serves the KvGets of the turn, which has ended: they need the arena. */
+  /** Serves the gets of the turn, which has ended: they need the arena. */
   #serveGets(): void {
-    if (this.#gets.length === 0) return;
+    const { cold } = this.#deps;
+    const batchGets = this.#batchGets;
     const gets = this.#gets;
+    this.#batchGets = [];
     this.#gets = [];
-    this.#deps.cold.dispatchGets(gets);
+    for (const { stream, idLow, idHigh, body } of batchGets) {
+      cold.dispatch(stream, idLow, idHigh, CMD_KV_BATCH_GET, body);
+    }
+    if (gets.length > 0) cold.dispatchGets(gets);
   }
 
   #param(layout: TurnLayout, offset: number): number {
@@ -269,7 +275,9 @@ export class TurnRunner {
       const idHigh = u32[at + (BATCH_COMMAND_ID_HIGH >>> 2)] as number;
       const cmd = u32[at + (BATCH_COMMAND_CMD >>> 2)] as number;
       const bytes = u8.slice(body, body + length);
-      if (cmd === CMD_KV_GET) this.#gets.push({ stream, idLow, idHigh, body: bytes });
+      const request: ColdGet = { stream, idLow, idHigh, body: bytes };
+      if (cmd === CMD_KV_GET) this.#gets.push(request);
+      else if (cmd === CMD_KV_BATCH_GET) this.#batchGets.push(request);
       else cold.dispatch(stream, idLow, idHigh, cmd, bytes);
     }
   }

@@ -7,7 +7,13 @@
 import { ok } from "../base/index.js";
 import { TS_MAX } from "../codec/index.js";
 import type { Kernels } from "../kernel/index.js";
-import { KernelPoints, type PointItem } from "../mvcc/index.js";
+import {
+  KernelPoints,
+  type PointItem,
+  type ReadPair,
+  type ReadPoint,
+  type Statistics,
+} from "../mvcc/index.js";
 import { checkKeysInRegion } from "../raftstore/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import { memoryConflict, type ReadGateDeps, readPointOf, refuseRead } from "./txn_read_gate.js";
@@ -16,6 +22,8 @@ import { TxnSnapshot } from "./txn_snapshot.js";
 import type { ExecDetails, GetResult, TxnContext } from "./txn_types.js";
 
 const TAG = "get";
+/** Keys of a batch get from which on the kernel reads them. */
+const KEYS_MIN = 2;
 const NOT_FOUND: GetResult = { value: undefined, commitTs: 0n };
 
 export type PointAnswers = readonly (GetResult | undefined)[];
@@ -42,16 +50,44 @@ export class TxnPoints {
     if (checkKeysInRegion(keys, found.value.region) !== undefined) return undefined;
     if (!this.raise(items) || this.isBlocked(ctx, items)) return undefined;
     const run = new ReadRun(this.deps, TAG, ctx, keys, details);
+    let isLate = false;
     const reply = kv.read<PointAnswers>(ctx, (peer) => {
+      if (isLate) return ok([]);
       const snapshot = kv.snapshot(peer);
       run.onSnapshot(snapshot.peer);
       return ok(this.read(ctx, items, details, snapshot));
     });
-    // It leads and has its lease: nothing had to be waited for.
+    // The lease may have ended since it was looked at.
+    isLate = true;
     if (reply instanceof Promise || !reply.ok) return undefined;
     for (let i = 1; i < items.length; i++) metrics.onCommand(TAG);
     run.end(ok(undefined));
     return reply.value;
+  }
+
+  /**
+   * Returns what a read at `point` sees of each key of a batch get, all by the kernel. undefined
+   * where that is not worth it, or the arena is somebody else's: the getter reads then.
+   */
+  pairs(
+    snapshot: TxnSnapshot,
+    point: ReadPoint,
+    keys: readonly Uint8Array[],
+    statistics: Statistics,
+  ): readonly (ReadPair | undefined)[] | undefined {
+    const { isolation, ts } = point;
+    if (keys.length < KEYS_MIN || isolation === "rcCheckTs") return undefined;
+    if (this.kernels.arena.isBusy) return undefined;
+    const points = new KernelPoints(
+      this.kernels,
+      { snapshot, statistics },
+      { ...point, isolation },
+    );
+    try {
+      return points.read(keys.map((key) => ({ key, ts })));
+    } finally {
+      points.close();
+    }
   }
 
   private raise(items: readonly PointItem[]): boolean {

@@ -9,6 +9,7 @@ import type { MvccInfo } from "../txn/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import { keysFailure } from "./raw_context.js";
 import { failed } from "./txn_errors.js";
+import type { TxnPoints } from "./txn_points.js";
 import {
   answered,
   type ReadGate,
@@ -33,6 +34,7 @@ export class TxnReads {
     private readonly deps: ReadGateDeps,
     private readonly gate: ReadGate,
     private readonly scans: TxnScans,
+    private readonly points: TxnPoints,
   ) {}
 
   get(
@@ -58,9 +60,12 @@ export class TxnReads {
   ): MaybePromise<TxnReply<readonly TxnPair[]>> {
     const run = new ReadRun(this.deps, "batch_get", ctx, keys, details);
     if (keys.length > TURN_KEYS_MAX) return this.scans.batchGet(run, keys, version);
-    return this.point<readonly TxnPair[]>(run, version, (getter) =>
-      ok(getter.getMany(keys).filter((pair): pair is ReadPair => pair !== undefined)),
-    );
+    return this.point<readonly TxnPair[]>(run, version, (getter, view) => {
+      const point = readPointOf(ctx, version);
+      const together = this.points.pairs(view, point, keys, details.statistics);
+      const pairs = together ?? getter.getMany(keys);
+      return ok(pairs.filter((pair): pair is ReadPair => pair !== undefined));
+    });
   }
 
   /** Everything that is stored of a key; without a timestamp, so nothing is raised or checked. */
@@ -87,7 +92,7 @@ export class TxnReads {
   private point<T>(
     run: ReadRun,
     version: bigint,
-    use: (getter: PointGetter) => TxnReply<T>,
+    use: (getter: PointGetter, view: TxnSnapshot) => TxnReply<T>,
   ): MaybePromise<TxnReply<T>> {
     const { ctx, tag, keys } = run;
     const refused = refuseRead(this.deps, tag, ctx, keys);
@@ -107,7 +112,7 @@ export class TxnReads {
             run.onSnapshot(snapshot.peer);
             const view = new TxnSnapshot(snapshot, ctx.fillCache);
             const getter = new PointGetter(view, run.details.statistics, point);
-            return answered(readWith(getter, snapshot, use));
+            return answered(readWith(getter, snapshot, () => use(getter, view)));
           },
         },
       );
@@ -122,10 +127,10 @@ export class TxnReads {
 function readWith<T>(
   getter: PointGetter,
   snapshot: RegionSnapshot,
-  use: (getter: PointGetter) => TxnReply<T>,
+  use: () => TxnReply<T>,
 ): TxnReply<T> {
   try {
-    return use(getter);
+    return use();
   } finally {
     getter.close();
     snapshot.close();

@@ -115,8 +115,8 @@ export class RaftTxnStorage implements TxnStorage {
     deps.router.judgeReads?.((checks) => judgeChecks(concurrencyManager, checks));
     this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);
-    this.reads = new TxnReads(readDeps, gate, this.scans);
     this.points = new TxnPoints(readDeps, deps.kernels);
+    this.reads = new TxnReads(readDeps, gate, this.scans, this.points);
     const { wakeUpDelayMs, waitForLockTimeoutMs } = options.txn;
     const lockMetrics = new LockManagerMetrics(deps.registry);
     this.deadlocks = new DeadlockDriver({

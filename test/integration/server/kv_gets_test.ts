@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { utf8 } from "../../../src/base/index.js";
+import { utf8, utf8Decode } from "../../../src/base/index.js";
 import { fromBigInt, kvrpcpb, type tikvpb } from "../../../src/pb/index.js";
 import { BatchClient, type Served, startServed, unary } from "../../support/tikv_server.js";
 
@@ -95,6 +95,35 @@ test("each get of a message is answered as alone", async () => {
   assert.ok(seen.filter((answer) => (answer?.value?.length ?? 0) > 0).length > 40);
   assert.ok(seen.some((answer) => answer?.error?.locked != null));
   assert.ok(seen.some((answer) => answer?.regionError != null));
+  await served.stop();
+});
+
+test("a batch get answers what gets answer, unary and batched", async () => {
+  const { served, batch, context } = await stage();
+  const client = served.connect();
+  for (const version of [11n, 60n, TS_MAX]) {
+    const keys = Array.from({ length: 11 }, (_, i) => utf8(`k${i}`));
+    const request = { context, keys, version: fromBigInt(version) };
+    const alone = await unary(client, "KvBatchGet", request);
+    const [together] = await batch.call({ BatchGet: request });
+    const shown = ({ pairs, error, regionError }: kvrpcpb.IBatchGetResponse): string =>
+      JSON.stringify({ pairs, error, regionError });
+    assert.is(shown(together?.BatchGet ?? {}), shown(alone));
+    const gets = await Promise.all(
+      keys.map((key) => unary(client, "KvGet", { context, key, version: fromBigInt(version) })),
+    );
+    const want = gets.flatMap(({ value, notFound, error }) => {
+      if (notFound) return [];
+      return [error === null ? utf8Decode(value) : `locked ${error.locked?.lockVersion}`];
+    });
+    const seen = alone.pairs.map((pair) =>
+      pair.error == null
+        ? utf8Decode(pair.value as Uint8Array)
+        : `locked ${pair.error.locked?.lockVersion}`,
+    );
+    assert.equal(seen, want);
+    assert.is(want.length, 10);
+  }
   await served.stop();
 });
 
