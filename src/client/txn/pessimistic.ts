@@ -34,6 +34,8 @@ const KEYS_LIMIT: ChunkLimit<Keyed> = {
   sizeOf: ({ key }) => key.length,
 };
 
+/** An answer after so long comes from the store's queue of waiters, ms. */
+const SERVER_WAITED_MS = 100;
 /** wait_timeout of a request that does not wait. */
 const NO_WAIT = -1;
 
@@ -141,6 +143,7 @@ export class PessimisticLocks {
     for (;;) {
       const leftMs = this.#leftMs(chunk);
       const body = this.#body(chunk, leftMs);
+      const sentMs = this.#elapsedMs();
       const { sender } = this.#context.parts;
       const response = await sender.send(region, "PessimisticLock", body, op, attempts);
       if (response === RELOAD) return RELOAD;
@@ -148,7 +151,8 @@ export class PessimisticLocks {
         if (chunk.request.returnValues) takeValues(chunk.keys, response, values);
         return response;
       }
-      await this.#onErrors(response.errors, chunk, op);
+      const hasWaited = this.#elapsedMs() - sentMs >= SERVER_WAITED_MS;
+      await this.#onErrors(response.errors, chunk, hasWaited, op);
     }
   }
 
@@ -173,7 +177,12 @@ export class PessimisticLocks {
   }
 
   /** Goes on after a conflict or a lock of others; throws everything else. */
-  async #onErrors(errors: readonly kvrpcpb.KeyError[], chunk: Chunk, op: Backoffer): Promise<void> {
+  async #onErrors(
+    errors: readonly kvrpcpb.KeyError[],
+    chunk: Chunk,
+    hasWaited: boolean,
+    op: Backoffer,
+  ): Promise<void> {
     const { mode } = this.#context.parts;
     const conflict = errors.find((error) => error.conflict !== null);
     if (conflict !== undefined) {
@@ -190,8 +199,11 @@ export class PessimisticLocks {
       const waitedMs = this.#elapsedMs() - chunk.beganMs;
       throw new LockTimeoutError(mode.fromWire(first.key), first.startTs, waitedMs);
     }
+    const reason = `locked by transaction ${first.startTs}`;
     const mostMs = Math.min(waitMs, this.#leftMs(chunk));
-    await op.wait("txnLockFast", `locked by transaction ${first.startTs}`, 0, mostMs);
+    // Who has waited at the store goes back into its queue at once: there it is woken.
+    if (hasWaited) op.note(reason);
+    else await op.wait("txnLockFast", reason, 0, mostMs);
   }
 
   /** The key was written after for_update_ts: locks are taken at a newer one. */

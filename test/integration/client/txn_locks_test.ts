@@ -181,6 +181,21 @@ test("a lock holds others off until they have waited long enough", () =>
     assert.is(text(await (await client.snapshot()).get("held")), "2");
   }));
 
+test("a lock may be waited for longer than a store waits", () =>
+  run(async ({ connect }) => {
+    const wire = new Wire();
+    const [client, other] = [await connect(), await connect({}, wire)];
+    const holder = await client.begin({ pessimistic: true });
+    await holder.put("woken", "1");
+    const waiter = await other.begin({ pessimistic: true, lockWaitMs: 20_000 });
+    const waiting = waiter.put("woken", "2");
+    await within(20_000, "several waits", () => wire.sent("PessimisticLock") > 3);
+    await holder.commit();
+    await waiting;
+    await waiter.commit();
+    assert.is(text(await (await client.snapshot()).get("woken")), "2");
+  }));
+
 test("locks that are given back late do not take newer ones with them", () =>
   run(async ({ connect }) => {
     const other = await connect();
