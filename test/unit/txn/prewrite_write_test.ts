@@ -391,6 +391,14 @@ test("requests that cannot be carried out are refused", () => {
   txn.mustPrewrite([], "a", 10);
 });
 
+test("a key that occurs twice in a prewrite of two phases: the last mutation wins", () => {
+  const txn = new TxnMust();
+  txn.mustPrewrite([put("a", "1"), put("b", "2"), put("a", "3")], "a", 10);
+  txn.mustCommit(["a", "b"], 10, 20);
+  txn.mustGet("a", 20, "3");
+  txn.mustGet("b", 20, "2");
+});
+
 test("a failure half-way leaves no memory locks", () => {
   const txn = new TxnMust();
   txn.putWrite("b", 30n, { type: WRITE_TYPE.put, startTs: 25n, shortValue: utf8("x") });
