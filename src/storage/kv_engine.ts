@@ -155,7 +155,14 @@ export class BoundedSnapshot implements RegionSnapshot {
     upper: Uint8Array,
     options: Pick<IterOptions, "keysOnly" | "fillCache">,
   ): Iter {
-    return this.inner.iterate(cf, { ...clip(lower, upper, this.region), ...options });
+    const { keysOnly = false, fillCache = true } = options;
+    const bounds = clip(lower, upper, this.region);
+    return this.inner.iterate(cf, {
+      lower: bounds.lower,
+      upper: bounds.upper,
+      keysOnly,
+      fillCache,
+    });
   }
 
   multiGetArena(request: ArenaGet): ArenaGetResult {
