@@ -16,8 +16,8 @@ export const TXN_BUGS: readonly Bug[] = [
     workload: "txn",
     edits: [
       {
-        find: "ts <= limit) {\n            this.deps.concurrencyManager.updateMaxTs(ts);",
-        replace: "ts <= limit) {",
+        find: "return false;\n        this.deps.concurrencyManager.updateMaxTs(ts);",
+        replace: "return false;",
       },
     ],
   },
