@@ -96,14 +96,14 @@ export const TXN_BUGS: readonly Bug[] = [
     what: "locks of async commit and 1PC are not shown while they are written",
     file: "src/txn/actions/prewrite_txn.ts",
     workload: "txn",
-    edits: [{ find: "guard.publish(published);", replace: "" }],
+    edits: [{ find: "guard.publish(lock);", replace: "" }],
   },
   {
     name: "one_pc_below_reads",
     what: "1PC and async commit leave max_ts out of min_commit_ts",
     file: "src/txn/actions/prewrite_txn.ts",
     workload: "txn",
-    edits: [{ find: "of [this.concurrencyManager.maxTs, startTs,", replace: "of [startTs," }],
+    edits: [{ find: "maxTs > startTs ? maxTs : startTs", replace: "startTs" }],
   },
   {
     name: "latches_not_held",
