@@ -30,7 +30,7 @@ export async function splitRegion(
     : { regionError: { message: error.message } };
 }
 
-/** Locks of transactions are not looked at: there are none yet. */
+/** Memory locks of `ranges` are not looked at; replica reads of transactions do not come this way. */
 export async function readIndex(
   storage: Storage,
   request: kvrpcpb.ReadIndexRequest,

@@ -178,7 +178,9 @@ async function write(region: Region, key: string, value: string): Promise<bigint
   const commit = { context, keys: [utf8(key)], startVersion, commitVersion };
   const committed = await unary(client, "KvCommit", commit);
   assert.equal([committed.regionError, committed.error], [null, null]);
-  assert.ok(committed.execDetailsV2?.writeDetail);
+  const { writeDetail, timeDetailV2 } = committed.execDetailsV2 ?? {};
+  assert.ok(toBigInt(writeDetail?.applyLogNanos ?? 0) > 0n, "the write took time");
+  assert.ok(toBigInt(timeDetailV2?.totalRpcWallTimeNs ?? 0) > 0n, "and so did the whole");
   return commitTs;
 }
 
