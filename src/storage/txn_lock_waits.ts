@@ -15,7 +15,7 @@ import {
 } from "../txn/index.js";
 import type { LockManagerMetrics } from "./lock_manager_metrics.js";
 import { txnFailure } from "./txn_errors.js";
-import type { BlockedRequest, LockWaits } from "./txn_scheduler.js";
+import type { BlockedRequest, LockWaits } from "./txn_task.js";
 import type { LockWait } from "./txn_types.js";
 
 export interface LockWaitDeps {

@@ -10,17 +10,15 @@
  * - A write carries the term of its snapshot.
  */
 import { assert, ok } from "../base/index.js";
-import type { KeyedLock, Modify } from "../mvcc/index.js";
+import type { Modify } from "../mvcc/index.js";
 import {
   type CommandState,
   type ProcessContext,
   type ProcessOutcome,
-  type ReleasedLock,
   type RequestOf,
   type ResponsePolicy,
   type ResultOf,
   raisedMaxTs,
-  type TxnCommand,
   type TxnCommandKind,
   type WaitOutcome,
 } from "../txn/index.js";
@@ -29,67 +27,16 @@ import { WriteQuota } from "./flow_control.js";
 import type { WriteKind } from "./kv_engine.js";
 import { LatchQueue } from "./latches.js";
 import { checkTxnKeySize, checkTxnVersion, keysOfRequest, requestBytes } from "./txn_check.js";
-import { deadlineOf, type LeaderSnapshot, openOnLeader, type TxnDeps } from "./txn_deps.js";
+import { deadlineOf, type LeaderSnapshot, openOnLeader } from "./txn_deps.js";
 import { deadlineFailure, fromFailure, isBusy, type TxnFailure, txnFailure } from "./txn_errors.js";
-import { batchOf, type MemoryLockKeeper } from "./txn_lock_keeper.js";
-import type { MaxTs } from "./txn_max_ts.js";
+import { batchOf } from "./txn_lock_keeper.js";
 import type { Leaving } from "./txn_memory_locks.js";
 import { logIfSlow } from "./txn_slow_log.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
 import { TxnStatusCache } from "./txn_status_cache.js";
+import type { BlockedRequest, SchedulerDeps, Step, Task } from "./txn_task.js";
 import type { ExecDetails, TxnContext, TxnReply } from "./txn_types.js";
 import type { Reply } from "./types.js";
-
-export interface SchedulerDeps extends TxnDeps {
-  /** Bytes of the writes under way, raw ones included. */
-  readonly quota: WriteQuota;
-  readonly commandOf: <K extends TxnCommandKind>(kind: K) => TxnCommand<K>;
-  readonly maxTs: Pick<MaxTs, "isSynced" | "raise">;
-  readonly lockWaits: LockWaits;
-  readonly memoryLocks: MemoryLockKeeper;
-}
-
-/** A request that met a lock and may wait for it. */
-export interface BlockedRequest {
-  readonly ctx: TxnContext;
-  readonly request: RequestOf<"acquirePessimisticLock">;
-  readonly wait: WaitOutcome;
-  /** Of an earlier wait of the request: being woken gains it no time. */
-  readonly lockDeadlineMs: number | undefined;
-  readonly details: ExecDetails;
-  readonly answer: (reply: TxnReply<ResultOf<"acquirePessimisticLock">>) => void;
-}
-
-/** Who waits for locks, and is woken. */
-export interface LockWaits {
-  wait(blocked: BlockedRequest): void;
-  onReleased(locks: readonly ReleasedLock[]): void;
-  onAcquired(locks: readonly KeyedLock[]): void;
-}
-
-/** A command under way. */
-interface Task<K extends TxnCommandKind> {
-  readonly ctx: TxnContext;
-  readonly command: TxnCommand<K>;
-  readonly request: RequestOf<K>;
-  /** Those that the request names. */
-  readonly keys: readonly Uint8Array[];
-  readonly bytes: number;
-  readonly startedMs: number;
-  readonly deadlineMs: number;
-  readonly lockDeadlineMs: number | undefined;
-  readonly details: ExecDetails;
-  readonly resolve: (reply: TxnReply<ResultOf<K>>) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** What is held while a step of a command runs. */
-interface Step<K extends TxnCommandKind> {
-  readonly task: Task<K>;
-  readonly leader: LeaderSnapshot;
-  /** Gives the latches back. */
-  readonly release: () => void;
-}
 
 export class TxnScheduler {
   readonly latches = new LatchQueue();
