@@ -19,9 +19,16 @@ const CHECKS = 14;
 const ROWS = 5000;
 const BINARIES = join(ROOT, "build/interop");
 const CLIENTS = [
-  { name: "current", flags: [] },
-  { name: "tidb-8.5", flags: ["-modfile=tidb85.mod", "-tags", "tidb85"] },
-];
+  {
+    name: "current",
+    flags: [],
+    runs: [
+      [1, false],
+      [3, true],
+    ],
+  },
+  { name: "tidb-8.5", flags: ["-modfile=tidb85.mod", "-tags", "tidb85"], runs: [[1, true]] },
+] as const;
 const CONFIG = `[engine]\nbinding = "${BINDING}"\n`;
 const THREE = { args: ["up", "--stores", "3", "--base-port", "0"] };
 
@@ -46,11 +53,7 @@ for (const client of CLIENTS) {
     mkdirSync(BINARIES, { recursive: true });
     buildStep("test/interop/go", "go", ["build", ...client.flags, "-o", program, "./txn"]);
   }
-  for (const [stores, batch] of [
-    [1, true],
-    [1, false],
-    [3, true],
-  ] as const) {
+  for (const [stores, batch] of client.runs) {
     const name = `client-go ${client.name}, transactions, batching ${batch ? "on" : "off"}, ${stores} stores`;
     (present ? test : test.skip)(name, () => checkClient(program, stores, batch));
   }

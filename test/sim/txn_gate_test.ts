@@ -1,5 +1,5 @@
 /**
- * The gate of transactions: 60 seeds of all workloads under all faults, none poor; some again with
+ * The gate of transactions: 40 seeds of all workloads under all faults, none poor; some again with
  * the same hashes, on the twins too. SIM_SEEDS=n runs fewer.
  *
  * @timeout 1800
@@ -9,7 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { type FleetLine, isFailure, runFleet } from "./fleet.js";
 
-const SEEDS = Math.min(60, Number(process.env.SIM_SEEDS ?? 60));
+const SEEDS = Math.min(40, Number(process.env.SIM_SEEDS ?? 40));
 const TWICE = Math.min(10, SEEDS);
 const ON_TWINS = Math.min(4, SEEDS);
 const WIDTH = 2;
@@ -21,7 +21,7 @@ function hashOf(line: FleetLine): string {
   return isFailure(line) ? `failed: ${line.failure}` : line.traceHash;
 }
 
-test("60 seeds of transactions hold every property, and none is poor", async () => {
+test("40 seeds of transactions hold every property, and none is poor", async () => {
   const problems: string[] = [];
   let [committed, stale, simulated, real] = [0, 0, 0, 0];
   for (const line of await runFleet(0, SEEDS, WIDTH, TXN)) {
