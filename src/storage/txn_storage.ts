@@ -13,7 +13,7 @@ import {
 import { dataEndKey, dataKey } from "../codec/index.js";
 import type { Kernels } from "../kernel/index.js";
 import { openKernelScan, openVersionScan, type PointItem } from "../mvcc/index.js";
-import type { PdPort, RegionRouter } from "../raftstore/index.js";
+import type { PdPort, ReadDelegate, RegionRouter } from "../raftstore/index.js";
 import {
   ConcurrencyManager,
   commandOf,
@@ -108,10 +108,6 @@ export class RaftTxnStorage implements TxnStorage {
     this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
     const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
     const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
-    // A new leader asks PD at once, not when the first async commit has to be refused.
-    deps.router.watch?.((peer) => {
-      if (peer.isLeader) this.maxTs.isSynced({ peer, term: peer.term });
-    });
     deps.router.judgeReads?.((checks) => judgeChecks(concurrencyManager, checks));
     this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);
@@ -259,8 +255,14 @@ export class RaftTxnStorage implements TxnStorage {
     return this.scheduler.running;
   }
 
+  /** From now on a new leader asks PD at once, not when its first async commit has to be refused. */
   start(): void {
     this.maxTs.start();
+    const ask = (peer: ReadDelegate): void => {
+      if (peer.isLeader) this.maxTs.isSynced({ peer, term: peer.term });
+    };
+    for (const peer of this.deps.router.delegates()) ask(peer);
+    this.deps.router.watch?.(ask);
   }
 
   /** Ends waits for locks and background questions; commands under way end by themselves. */
