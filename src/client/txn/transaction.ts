@@ -9,11 +9,12 @@
 import { mapKey, toBytes, toWireKey } from "../arguments.js";
 import type { Backoffer } from "../backoff.js";
 import { ClientError, invalidArgument } from "../errors.js";
-import type { Bytes, KvPair, OperationOptions, ScanOptions } from "../types.js";
+import type { Bytes, OperationOptions } from "../types.js";
 import { type CommitMutation, choosePrimary, fitsAsyncCommit, toMutations } from "./commit_plan.js";
 import type { TxnContext } from "./context.js";
 import { CommitUndeterminedError, KeyExistsError, TxnTooLargeError } from "./errors.js";
 import { Heartbeat } from "./heartbeat.js";
+import { KeyReads } from "./key_reads.js";
 import type { LockResolver } from "./lock_resolver.js";
 import {
   type BeginOptions,
@@ -21,7 +22,7 @@ import {
   type LockKeysOptions,
   type LockOptions,
 } from "./options.js";
-import { type ReadView, readMany, readOne, readRange } from "./own_reads.js";
+import { type ReadView, readMany } from "./own_reads.js";
 import { type LockedValues, PessimisticLocks } from "./pessimistic.js";
 import type { CommitInput } from "./prewrite.js";
 import { SnapshotReader } from "./snapshot_reader.js";
@@ -36,7 +37,7 @@ import { UnionStore } from "./union_store.js";
  */
 export type TxnState = "active" | "committing" | "committed" | "rolledBack" | "undetermined";
 
-export class Transaction {
+export class Transaction extends KeyReads {
   readonly startTs: bigint;
   readonly isPessimistic: boolean;
   readonly #context: TxnContext;
@@ -55,6 +56,7 @@ export class Transaction {
 
   /** `startTs` is fresh. */
   constructor(startTs: bigint, options: BeginOptions, context: TxnContext, resolver: LockResolver) {
+    super();
     this.startTs = startTs;
     this.isPessimistic = options.pessimistic ?? false;
     this.#options = options;
@@ -71,30 +73,6 @@ export class Transaction {
 
   get state(): TxnState {
     return this.#state;
-  }
-
-  /** Returns the value of a key; undefined if there is none. */
-  async get(key: Bytes, options: OperationOptions = {}): Promise<Uint8Array | undefined> {
-    return readOne(this.#view(options), this.#key(key));
-  }
-
-  /** Returns one value for each key, in the same order; undefined where there is none. */
-  async batchGet(
-    keys: readonly Bytes[],
-    options: OperationOptions = {},
-  ): Promise<(Uint8Array | undefined)[]> {
-    const wires = keys.map((key) => this.#key(key));
-    return readMany(this.#view(options), wires);
-  }
-
-  /** Yields the pairs of `[start, end)` in key order. Writes after its first page may be missed. */
-  scan(options: ScanOptions = {}): AsyncGenerator<KvPair, void> {
-    return readRange(this.#view(options), options, false);
-  }
-
-  /** Yields the pairs of `[start, end)` from the last to the first. */
-  reverseScan(options: ScanOptions = {}): AsyncGenerator<KvPair, void> {
-    return readRange(this.#view(options), options, true);
   }
 
   /**
@@ -120,7 +98,7 @@ export class Transaction {
     if (locks === undefined) {
       this.#newOp(options);
       for (const key of wires) this.#own.lock(key);
-      return returnValues ? readMany(this.#view(options), wires) : [];
+      return returnValues ? readMany(this.readView(options), wires) : [];
     }
     return this.#inTurn(options, async (op) => {
       const fresh = [...new Map(wires.map((key) => [mapKey(key), key])).values()];
@@ -301,7 +279,7 @@ export class Transaction {
     }
   }
 
-  #view(options: OperationOptions): ReadView {
+  protected override readView(options: OperationOptions): ReadView {
     const newest = this.#options.isolation === "readCommitted";
     return {
       mode: this.#context.parts.mode,
