@@ -5,6 +5,7 @@
 import { performance } from "node:perf_hooks";
 import * as prom from "prom-client";
 import type { Counter, Gauge, Histogram, MetricOptions, MetricsRegistry } from "../base/index.js";
+import { TextHistogram } from "./histogram.js";
 
 /** Milliseconds between samples of the event-loop delay; finer ones cost idle CPU. */
 const LOOP_DELAY_RESOLUTION_MS = 20;
@@ -13,6 +14,7 @@ const GC_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 export class PromMetrics implements MetricsRegistry {
   readonly #registry = new prom.Registry();
   readonly #collectors: (() => void)[] = [];
+  readonly #histograms = new Map<string, TextHistogram>();
 
   counter(options: MetricOptions): Counter {
     const metric = this.#once(options.name, () => new prom.Counter(this.#shape(options)));
@@ -31,13 +33,12 @@ export class PromMetrics implements MetricsRegistry {
   }
 
   histogram(options: MetricOptions & { readonly buckets?: readonly number[] }): Histogram {
-    const buckets = options.buckets === undefined ? {} : { buckets: [...options.buckets] };
-    const make = (): prom.Histogram => new prom.Histogram({ ...this.#shape(options), ...buckets });
-    const metric = this.#once(options.name, make);
-    return {
-      observe: (value, labels) =>
-        labels === undefined ? metric.observe(value) : metric.observe(labels, value),
-    };
+    let histogram = this.#histograms.get(options.name);
+    if (histogram === undefined) {
+      histogram = new TextHistogram(options);
+      this.#histograms.set(options.name, histogram);
+    }
+    return histogram;
   }
 
   onCollect(collect: () => void): void {
@@ -66,7 +67,8 @@ export class PromMetrics implements MetricsRegistry {
   /** Returns the text format of Prometheus. */
   async scrape(): Promise<string> {
     for (const collect of this.#collectors) collect();
-    return await this.#registry.metrics();
+    const own = [...this.#histograms.values()].map((histogram) => histogram.render());
+    return [await this.#registry.metrics(), ...own, ""].join("\n");
   }
 
   get contentType(): string {
