@@ -12,6 +12,7 @@ export * from "./nearest.js";
 export * from "./prng.js";
 export * from "./result.js";
 export * from "./size.js";
+export * from "./snake_case.js";
 export * from "./timers.js";
 export * from "./u64.js";
 export * from "./version.js";

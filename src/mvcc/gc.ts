@@ -38,12 +38,20 @@ export interface GcStats {
   bytes: number;
 }
 
+/** Records of one key at or below the safe point, and those that go. */
+export interface GcKey {
+  readonly foundVersions: number;
+  readonly deletedVersions: number;
+}
+
 export interface GcSlice {
   /** To be written together, before the next slice takes its snapshot. */
   readonly deletes: readonly Modify[];
   /** Encoded: from where the next slice goes on, perhaps in the same key. undefined = the end. */
   readonly nextKey: Uint8Array | undefined;
   readonly stats: Readonly<GcStats>;
+  /** What the slice found of each of its keys; a key that it ends in comes again. */
+  readonly keys: readonly GcKey[];
 }
 
 /** Entries of a cursor's first block. */
@@ -65,6 +73,7 @@ export function gcSlice(source: ReadSource, request: GcRequest): GcSlice {
 class Gc {
   private readonly deletes: Modify[] = [];
   private readonly stats: GcStats = { keys: 0, foundVersions: 0, deletedVersions: 0, bytes: 0 };
+  private readonly keys: GcKey[] = [];
   private readonly suffix: Uint8Array;
 
   constructor(
@@ -81,13 +90,24 @@ class Gc {
     while (cursor.valid) {
       const key = keyTruncateTs(cursor.key);
       const isFull = stats.keys >= maxKeys || stats.bytes >= maxBytes;
-      if ((stats.keys > 0 && isFull) || !this.sweep(key)) return this.slice(key);
+      if ((stats.keys > 0 && isFull) || !this.sweepCounted(key)) return this.slice(key);
     }
     return this.slice(undefined);
   }
 
   private slice(nextKey: Uint8Array | undefined): GcSlice {
-    return { deletes: this.deletes, nextKey: nextKey?.slice(), stats: this.stats };
+    const { deletes, keys, stats } = this;
+    return { deletes, nextKey: nextKey?.slice(), stats, keys };
+  }
+
+  private sweepCounted(key: Uint8Array): boolean {
+    const { deletedVersions, foundVersions } = this.stats;
+    const isDone = this.sweep(key);
+    this.keys.push({
+      foundVersions: this.stats.foundVersions - foundVersions,
+      deletedVersions: this.stats.deletedVersions - deletedVersions,
+    });
+    return isDone;
   }
 
   /** Goes through the versions of a key. Returns false when the slice ends before they do. */

@@ -1,6 +1,6 @@
 export { SEEK_BOUND } from "./entry_cursor.js";
 export { DefaultNotFoundError } from "./errors.js";
-export { type GcRequest, type GcSlice, type GcStats, gcSlice } from "./gc.js";
+export { type GcKey, type GcRequest, type GcSlice, type GcStats, gcSlice } from "./gc.js";
 export { KernelPoints, type PointItem } from "./kernel_points.js";
 export { openKernelScan } from "./kernel_scan.js";
 export {

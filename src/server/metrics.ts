@@ -2,7 +2,12 @@
  * Metrics of the gRPC layer, with TiKV's names where it has them. Hot code counts in plain numbers
  * (BatchCounters, the kernels' calls), which are copied out at scrape time.
  */
-import type { Counter, MetricsRegistry } from "../base/index.js";
+import {
+  type Counter,
+  exponentialBuckets,
+  type MetricsRegistry,
+  snakeCase,
+} from "../base/index.js";
 import { KERNEL_IMPLS, KERNEL_NAMES, type Kernels } from "../kernel/index.js";
 
 /** What the batch path counts, since start. */
@@ -71,10 +76,6 @@ function growth(counter: Counter, labels?: Readonly<Record<string, string>>) {
   };
 }
 
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
 function registerBatch(registry: MetricsRegistry, counters: BatchCounters): void {
   const copies = COUNTED.map(([name, help]) => {
     const metric = `rutile_batch_commands_${snakeCase(name)}_total`;
@@ -119,6 +120,7 @@ export function registerServerMetrics(
     name: "tikv_grpc_msg_duration_seconds",
     help: "Time from a unary request's arrival to its answer.",
     labelNames: ["type"],
+    buckets: exponentialBuckets(5e-5, 2, 22),
   });
   const failures = registry.counter({
     name: "tikv_grpc_msg_fail_total",

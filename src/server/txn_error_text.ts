@@ -3,6 +3,7 @@
  * them, and some look for the names in them, so names and nesting are TiKV's.
  * Source: tikv src/storage/{errors,mvcc/mod,txn/mod}.rs.
  */
+import { snakeCase } from "../base/index.js";
 import type { TxnError } from "../txn/index.js";
 
 /** Errors of the transaction layer itself; all others come from mvcc. */
@@ -11,7 +12,6 @@ const TXN_LEVEL: ReadonlySet<TxnError["kind"]> = new Set([
   "maxTimestampNotSynced",
 ]);
 
-const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter}`);
 const capitalised = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1);
 
 /** One field in Rust's spelling: timestamps, bytes, names of enums and numbers. */
@@ -26,7 +26,7 @@ function fieldText(value: unknown): string {
 
 function fieldsText(fields: object): string {
   return Object.entries(fields)
-    .map(([name, value]) => `${snakeCase(name).toLowerCase()}: ${fieldText(value)}`)
+    .map(([name, value]) => `${snakeCase(name)}: ${fieldText(value)}`)
     .join(", ");
 }
 

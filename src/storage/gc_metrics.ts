@@ -1,17 +1,38 @@
 /** Metrics of GC on a store, under TiKV's names; the slice's duration is ours. */
-import { type Gauge, type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
-import type { GcSlice } from "../mvcc/index.js";
+import {
+  COMMAND_SECONDS,
+  exponentialBuckets,
+  type Gauge,
+  type Histogram,
+  type MetricsRegistry,
+  totalOf,
+} from "../base/index.js";
+import { type GcSlice, Statistics } from "../mvcc/index.js";
+import { scanDetails } from "./scan_details.js";
+
+/** TiKV's buckets of versions of a key. */
+const VERSION_COUNTS = exponentialBuckets(1, 2, 30);
+/** What is collected here: transactional keys. */
+const KEY_MODE = "txn";
 
 export class GcMetrics {
   failures = 0;
   /** The longest slice since the start, milliseconds: how long GC held the event loop. */
   longestSliceMs = 0;
   slices = 0;
+  /** Versions at or below the safe point that were looked at. */
   versions = 0;
+  /** What the slices cost; they add to it. */
+  readonly scanned = new Statistics();
   readonly deleted = { default: 0, write: 0, lock: 0 };
+  /** Since the start. */
   readonly regions = { collected: 0, skipped: 0 };
+  /** Of the pass that is under way, or was last. */
+  private passRegions = 0;
   private readonly sliceSeconds: Histogram;
   private readonly taskSeconds: Histogram;
+  private readonly keyVersions: Histogram;
+  private readonly keyDeletes: Histogram;
   private readonly safePoint: Gauge;
   private readonly status: Gauge;
 
@@ -19,11 +40,25 @@ export class GcMetrics {
     this.sliceSeconds = registry.histogram({
       name: "rutile_gc_slice_duration_seconds",
       help: "Time of one slice of GC, which the event loop spends on nothing else.",
+      buckets: COMMAND_SECONDS,
     });
     this.taskSeconds = registry.histogram({
       name: "tikv_gcworker_gc_task_duration_vec",
-      help: "Time of GC of one region.",
+      help: "Time of GC of one region, seconds.",
       labelNames: ["task"],
+      buckets: COMMAND_SECONDS,
+    });
+    this.keyVersions = registry.histogram({
+      name: "tikv_storage_mvcc_versions",
+      help: "Versions of a key at or below the safe point.",
+      labelNames: ["key_mode"],
+      buckets: VERSION_COUNTS,
+    });
+    this.keyDeletes = registry.histogram({
+      name: "tikv_storage_mvcc_gc_delete_versions",
+      help: "Versions of a key that GC deleted, where there were any.",
+      labelNames: ["key_mode"],
+      buckets: VERSION_COUNTS,
     });
     this.safePoint = registry.gauge({
       name: "tikv_gcworker_autogc_safe_point",
@@ -34,45 +69,12 @@ export class GcMetrics {
       help: "1 for what GC does now: working or idle.",
       labelNames: ["state"],
     });
-    const processed = registry.gauge({
-      name: "tikv_gcworker_autogc_processed_regions",
-      help: "Regions that passes have gone through, and that they skipped.",
-      labelNames: ["type"],
-    });
-    const tasks = totalOf(
-      registry.counter({
-        name: "tikv_gcworker_gc_tasks_vec",
-        help: "Regions that were collected.",
-        labelNames: ["task"],
-      }),
-    );
-    const failures = totalOf(
-      registry.counter({
-        name: "tikv_gcworker_gc_task_fail_vec",
-        help: "Regions whose collection failed.",
-        labelNames: ["task"],
-      }),
-    );
-    const keys = totalOf(
-      registry.counter({
-        name: "tikv_gcworker_gc_keys",
-        help: "Entries that GC looked at (total) and deleted, by column family.",
-        labelNames: ["cf", "tag"],
-      }),
-    );
-    registry.onCollect(() => {
-      processed.set(this.regions.collected, { type: "scan" });
-      processed.set(this.regions.skipped, { type: "skipped" });
-      tasks(this.regions.collected, { task: "gc" });
-      failures(this.failures, { task: "gc" });
-      keys(this.versions, { cf: "write", tag: "total" });
-      keys(this.deleted.write, { cf: "write", tag: "deleted" });
-      keys(this.deleted.default, { cf: "default", tag: "deleted" });
-    });
+    this.bind(registry);
     this.onPassEnd();
   }
 
   onPass(safePoint: bigint): void {
+    this.passRegions = 0;
     this.safePoint.set(Number(safePoint));
     this.status.set(1, { state: "working" });
     this.status.set(0, { state: "idle" });
@@ -86,6 +88,10 @@ export class GcMetrics {
   onSlice(slice: GcSlice, ms: number): void {
     this.slices++;
     this.versions += slice.stats.foundVersions;
+    for (const { deletedVersions, foundVersions } of slice.keys) {
+      this.keyVersions.observe(foundVersions, { key_mode: KEY_MODE });
+      if (deletedVersions > 0) this.keyDeletes.observe(deletedVersions, { key_mode: KEY_MODE });
+    }
     for (const { cf } of slice.deletes) this.deleted[cf]++;
     this.longestSliceMs = Math.max(this.longestSliceMs, ms);
     this.sliceSeconds.observe(ms / 1000);
@@ -93,6 +99,42 @@ export class GcMetrics {
 
   onRegion(outcome: "collected" | "skipped", ms: number): void {
     this.regions[outcome]++;
+    this.passRegions++;
     this.taskSeconds.observe(ms / 1000, { task: "gc" });
+  }
+
+  private bind(registry: MetricsRegistry): void {
+    const processed = registry.gauge({
+      name: "tikv_gcworker_autogc_processed_regions",
+      help: "Regions that the pass under way, or the last one, has been through.",
+      labelNames: ["type"],
+    });
+    const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
+      totalOf(registry.counter({ name, help, labelNames }));
+    const tasks = counter("tikv_gcworker_gc_tasks_vec", "Regions that were collected.", ["task"]);
+    const failures = counter("tikv_gcworker_gc_task_fail_vec", "Regions whose GC failed.", [
+      "task",
+    ]);
+    const skipped = counter(
+      "tikv_storage_gc_skipped_counter",
+      "Regions that were passed over: they have no data here, or it is being replaced.",
+    );
+    const keys = counter(
+      "tikv_gcworker_gc_keys",
+      "Entries that GC looked at, by how, and deleted (tag deleted, ours).",
+      ["key_mode", "cf", "tag"],
+    );
+    registry.onCollect(() => {
+      processed.set(this.passRegions, { type: "scan" });
+      tasks(this.regions.collected, { task: "gc" });
+      failures(this.failures, { task: "gc" });
+      skipped(this.regions.skipped);
+      for (const { cf, tag, total } of scanDetails(this.scanned)) {
+        keys(total, { key_mode: KEY_MODE, cf, tag });
+      }
+      for (const cf of ["default", "write"] as const) {
+        keys(this.deleted[cf], { key_mode: KEY_MODE, cf, tag: "deleted" });
+      }
+    });
   }
 }

@@ -16,7 +16,7 @@
 import { type Clock, errorMessage, type Logger, type Timers } from "../base/index.js";
 import { dataKey } from "../codec/index.js";
 import type { Engine } from "../engine/index.js";
-import { type GcSlice, gcSlice, type MvccSnapshot, Statistics } from "../mvcc/index.js";
+import { type GcSlice, gcSlice, type MvccSnapshot } from "../mvcc/index.js";
 import type { PdReply, ReadDelegate, RegionRouter } from "../raftstore/index.js";
 import type { GcMetrics } from "./gc_metrics.js";
 
@@ -153,7 +153,7 @@ export class GcWorker {
     try {
       const bounds = { from, upper: peer.region.endKey, safePoint };
       const limits = { maxKeys: GC_SLICE_KEYS, maxBytes: GC_SLICE_BYTES };
-      const source = { snapshot, statistics: new Statistics() };
+      const source = { snapshot, statistics: this.deps.metrics.scanned };
       return gcSlice(source, { ...bounds, ...limits });
     } catch (error) {
       throw new Error(`gc at ${Buffer.from(from).toString("hex")}: ${errorMessage(error)}`, {

@@ -2,12 +2,14 @@
  * Metrics of lock waits and deadlock detection under TiKV's names.
  * Source: tikv src/server/lock_manager/metrics.rs, src/storage/metrics.rs.
  */
-import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
+import {
+  COMMAND_SECONDS,
+  exponentialBuckets,
+  type Histogram,
+  type MetricsRegistry,
+  totalOf,
+} from "../base/index.js";
 import type { Detector, LockManager } from "../txn/index.js";
-
-/** 2^n times the first, as the buckets of the dashboards. */
-const exponential = (first: number, count: number): number[] =>
-  Array.from({ length: count }, (_, n) => first * 2 ** n);
 
 export class LockManagerMetrics {
   /** Requests that began to wait, that were woken, and questions who waits. */
@@ -22,17 +24,17 @@ export class LockManagerMetrics {
     this.lifetime = registry.histogram({
       name: "tikv_lock_manager_waiter_lifetime_duration",
       help: "Seconds that requests waited for a lock.",
-      buckets: exponential(0.00001, 26),
+      buckets: COMMAND_SECONDS,
     });
     this.queueLength = registry.histogram({
       name: "tikv_lock_wait_queue_length",
       help: "Requests in a key's queue, when one is added.",
-      buckets: exponential(1, 16),
+      buckets: exponentialBuckets(1, 2, 16),
     });
     this.detectDuration = registry.histogram({
       name: "tikv_lock_manager_detect_duration",
       help: "Seconds to look for a deadlock, where detection is led.",
-      buckets: exponential(0.0001, 20),
+      buckets: exponentialBuckets(0.0001, 2, 20),
     });
   }
 

@@ -1,5 +1,11 @@
 /** Metrics of storage under TiKV's names. Counters are plain numbers, copied at scrape time. */
-import { type Histogram, type MetricsRegistry, totalOf } from "../base/index.js";
+import {
+  COMMAND_SECONDS,
+  exponentialBuckets,
+  type Histogram,
+  type MetricsRegistry,
+  totalOf,
+} from "../base/index.js";
 
 /** TiKV's name of a command, raw or transactional: "raw_get", "prewrite". */
 export type CommandTag = string;
@@ -11,7 +17,6 @@ export type BatchCommand = "raw_batch_get_command" | "raw_batch_write";
 export class StorageMetrics {
   readonly commands = new Map<CommandTag, number>();
   readonly tooBusy = new Map<CommandTag, number>();
-  readonly keysRead = new Map<CommandTag, number>();
   readonly ttlActions = new Map<TtlAction, number>();
   /** Reads under the lease, and stale ones, that needed no confirmation. */
   localReads = 0;
@@ -20,17 +25,26 @@ export class StorageMetrics {
   ttlProcessedRegions = 0;
   private readonly duration: Histogram;
   private readonly latchWait: Histogram;
+  private readonly keysRead: Histogram;
 
   constructor(registry: MetricsRegistry) {
     this.duration = registry.histogram({
       name: "tikv_scheduler_command_duration_seconds",
       help: "Time of a command in storage.",
       labelNames: ["type"],
+      buckets: COMMAND_SECONDS,
     });
     this.latchWait = registry.histogram({
       name: "tikv_scheduler_latch_wait_duration_seconds",
       help: "Time a command waited for its latches.",
       labelNames: ["type"],
+      buckets: COMMAND_SECONDS,
+    });
+    this.keysRead = registry.histogram({
+      name: "tikv_scheduler_kv_command_key_read",
+      help: "Keys that a command read; of gets that were served together, those of all.",
+      labelNames: ["type"],
+      buckets: KEY_COUNTS,
     });
   }
 
@@ -41,9 +55,7 @@ export class StorageMetrics {
   /** Counts commands of the batch path: keys of gets, records of writes. */
   onBatch(type: BatchCommand, count: number): void {
     this.commands.set(type, (this.commands.get(type) ?? 0) + count);
-    if (type === "raw_batch_get_command") {
-      this.keysRead.set(type, (this.keysRead.get(type) ?? 0) + count);
-    }
+    if (type === "raw_batch_get_command") this.onKeysRead(type, count);
   }
 
   onReadIndex(reason: ReadIndexReason): void {
@@ -55,7 +67,7 @@ export class StorageMetrics {
   }
 
   onKeysRead(type: CommandTag, keys: number): void {
-    this.keysRead.set(type, (this.keysRead.get(type) ?? 0) + keys);
+    this.keysRead.observe(keys, { type });
   }
 
   onTtlAction(type: TtlAction, count = 1): void {
@@ -70,6 +82,9 @@ export class StorageMetrics {
     this.latchWait.observe(ms / 1000, { type });
   }
 }
+
+/** TiKV's buckets of keys in a command. */
+export const KEY_COUNTS: readonly number[] = exponentialBuckets(1, 2, 21);
 
 /** Why a read was not local; labels of tikv_raftstore_local_read_reject_total. */
 export type ReadIndexReason = "lease_expire" | "no_lease";
@@ -94,7 +109,6 @@ export function bindStorageMetrics(
     totalOf(registry.counter({ name, help, labelNames: ["type"] }));
   const commands = byType("tikv_storage_command_total", "Commands received by storage.");
   const tooBusy = byType("tikv_scheduler_too_busy_total", "Commands refused as too busy.");
-  const keysRead = byType("tikv_scheduler_kv_command_key_read_total", "Keys read by commands.");
   const ttlActions = byType("tikv_ttl_checker_actions", "Actions of the TTL checker.");
   const localReads = totalOf(
     registry.counter({
@@ -142,7 +156,6 @@ export function bindStorageMetrics(
     for (const [reason, total] of metrics.readIndexes) rejected(total, { reason });
     for (const [type, total] of metrics.commands) commands(total, { type });
     for (const [type, total] of metrics.tooBusy) tooBusy(total, { type });
-    for (const [type, total] of metrics.keysRead) keysRead(total, { type });
     for (const [type, total] of metrics.ttlActions) ttlActions(total, { type });
   });
 }

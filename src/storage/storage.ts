@@ -7,7 +7,7 @@ import { dataKey, keyFromRaw } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName, Engine } from "../engine/index.js";
 import { CF_PREFIX, representationCount } from "../engine/index.js";
 import type { Kernels } from "../kernel/index.js";
-import type { PdPort, RegionRouter } from "../raftstore/index.js";
+import type { PdPort, ReadDelegate, RegionRouter } from "../raftstore/index.js";
 import { rawFormat } from "../raw/index.js";
 import { CausalTs } from "./causal_ts.js";
 import { checksumWith } from "./checksum.js";
@@ -27,6 +27,7 @@ import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
 import { AdvanceTsWorker, type CheckLeaderPort, type LeaderInfo } from "./resolved_ts/advance.js";
 import { safeTsOfRange, takeLeaders } from "./resolved_ts/leaders.js";
+import { ResolvedTsMetrics } from "./resolved_ts/metrics.js";
 import { ReadProgress } from "./resolved_ts/progress.js";
 import { storeDebug } from "./store_debug.js";
 import { TtlChecker } from "./ttl_checker.js";
@@ -192,13 +193,15 @@ export class RaftStorage implements Storage, BatchPath {
   }
 
   private newAdvance(intervalMs: number): AdvanceTsWorker {
-    const { engine, logger, router, timers, pd, checkLeader } = this.deps;
+    const { clock, engine, logger, router, timers, pd, checkLeader } = this.deps;
     const { progress } = this;
     const { concurrencyManager } = this.txn;
+    const peers = (): readonly ReadDelegate[] => router.delegates();
     return new AdvanceTsWorker(intervalMs, {
-      ...{ engine, logger, timers, progress, concurrencyManager, storeId: router.storeId },
+      ...{ clock, engine, logger, timers, progress, concurrencyManager, storeId: router.storeId },
+      metrics: new ResolvedTsMetrics(this.deps.metrics, { progress, clock, peers }),
       port: checkLeader ?? { send: () => undefined },
-      peers: () => router.delegates(),
+      peers,
       tso: async () => {
         const reply = await pd.getTimestamps(1);
         return reply.ok ? reply.value : undefined;

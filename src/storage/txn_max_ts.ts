@@ -66,7 +66,7 @@ export class MaxTs {
 
   /** As `raise`; returns false, and raises nothing, where PD would have to be asked. */
   tryRaise(ts: bigint): boolean {
-    const limit = this.limit();
+    const { limit } = this;
     if (ts !== TS_MAX && limit !== undefined && ts > limit) return false;
     this.deps.concurrencyManager.updateMaxTs(ts);
     return true;
@@ -75,7 +75,7 @@ export class MaxTs {
   private async raiseBeyond(ts: bigint): Promise<TxnFailure | undefined> {
     const { concurrencyManager, logger } = this.deps;
     await this.timestamp();
-    const limit = this.limit() ?? ts;
+    const limit = this.limit ?? ts;
     if (ts > limit) {
       logger.warn("a read is too far ahead of pd's clock", { ts, limit });
       const text = `invalid max_ts update: ${ts} exceeds the limit ${limit}`;
@@ -106,7 +106,7 @@ export class MaxTs {
   }
 
   /** The largest timestamp that a read may have; undefined until PD's clock is known. */
-  private limit(): bigint | undefined {
+  get limit(): bigint | undefined {
     if (this.pdClock === undefined) return undefined;
     const { physicalMs, atMs } = this.pdClock;
     const passedMs = Math.ceil(this.deps.clock.monotonicMs() - atMs);

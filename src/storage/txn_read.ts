@@ -99,7 +99,7 @@ export class TxnReads {
     if (refused !== undefined) return refused;
     const reply = this.gate.raised<T>(ctx, version, () => {
       const point = readPointOf(ctx, version);
-      const blocked = this.gate.blocked(ctx, point, { keys });
+      const blocked = this.gate.blocked(run, point, { keys });
       if (blocked !== undefined) return blocked;
       const opened = this.gate.open<TxnReply<T>>(
         ctx,

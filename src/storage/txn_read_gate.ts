@@ -16,6 +16,7 @@ import { checkTxnVersion } from "./txn_check.js";
 import type { TxnDeps } from "./txn_deps.js";
 import { fromFailure, type TxnFailure, txnFailure } from "./txn_errors.js";
 import type { MaxTs } from "./txn_max_ts.js";
+import type { ReadRun } from "./txn_read_run.js";
 import type { TxnContext, TxnReply } from "./txn_types.js";
 import type { ReadReply, Reply } from "./types.js";
 
@@ -84,9 +85,16 @@ export class ReadGate {
   }
 
   /** Returns the first memory lock of the place that blocks the read. max_ts was raised. */
-  blocked(ctx: TxnContext, point: ReadPoint, place: ReadPlace): TxnFailure | undefined {
+  blocked(
+    { ctx, tag }: Pick<ReadRun, "ctx" | "tag">,
+    point: ReadPoint,
+    place: ReadPlace,
+  ): TxnFailure | undefined {
     if (ctx.staleRead || point.isolation === "rc") return undefined;
+    const { clock, txnMetrics } = this.deps;
+    const startedMs = clock.monotonicMs();
     const error = memoryConflict(this.deps, point, place);
+    txnMetrics.onMemoryCheck(tag, clock.monotonicMs() - startedMs, error !== undefined);
     return error === undefined ? undefined : txnFailure(error, ctx.regionId);
   }
 

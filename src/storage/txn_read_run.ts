@@ -1,9 +1,12 @@
 /** One read of a transaction from its start to its answer: times, counters, the slow log. */
+import { ok } from "../base/index.js";
 import type { ReadDelegate } from "../raftstore/index.js";
 import { deadlineOf, type TxnDeps } from "./txn_deps.js";
 import { isBusy } from "./txn_errors.js";
 import { logIfSlow } from "./txn_slow_log.js";
 import type { ExecDetails, TxnContext, TxnReply } from "./txn_types.js";
+
+const TAKEN = ok(undefined);
 
 export class ReadRun {
   private readonly startedMs: number;
@@ -33,7 +36,9 @@ export class ReadRun {
   /** The read has its snapshot; what took until now was waiting. */
   onSnapshot(peer: ReadDelegate): void {
     this.snapshotMs = this.deps.clock.monotonicMs();
-    this.details.waitMs += this.snapshotMs - this.startedMs;
+    const waitedMs = this.snapshotMs - this.startedMs;
+    this.details.waitMs += waitedMs;
+    this.deps.txnMetrics.onEngine("snapshot", waitedMs, TAKEN);
     this.peer = peer;
   }
 
@@ -42,7 +47,13 @@ export class ReadRun {
     const { clock, metrics, txnMetrics } = this.deps;
     const { details, tag } = this;
     const nowMs = clock.monotonicMs();
-    if (this.snapshotMs !== undefined) details.processMs += nowMs - this.snapshotMs;
+    if (this.snapshotMs !== undefined) {
+      const processMs = nowMs - this.snapshotMs;
+      details.processMs += processMs;
+      txnMetrics.observeProcess(tag, processMs);
+    } else if (!reply.ok && reply.error.type === "region") {
+      txnMetrics.onEngine("snapshot", nowMs - this.startedMs, reply);
+    }
     const { statistics } = details;
     const { processedKeys } = statistics.write;
     this.peer?.onRead(processedKeys, statistics.processedSize);

@@ -75,7 +75,7 @@ export class TxnScans {
     const place = { start: range.lower, end: range.upper };
     const outside = (peer: ReadDelegate) => startFailure(startKey, peer);
     return this.pooled<readonly TxnPair[]>(run, version, { place, outside }, (point) => {
-      const blocked = this.gate.blocked(ctx, point, place);
+      const blocked = this.gate.blocked(run, point, place);
       if (blocked !== undefined) return blocked;
       return (snapshot) => new ScanRead(this.deps, run, snapshot, point, { ...request, ...range });
     });
@@ -87,11 +87,10 @@ export class TxnScans {
     keys: readonly Uint8Array[],
     version: bigint,
   ): Promise<TxnReply<readonly TxnPair[]>> {
-    const { ctx } = run;
     const place = { keys };
     const outside = (peer: ReadDelegate) => keysFailure(keys, peer);
     return this.pooled<readonly TxnPair[]>(run, version, { place, outside }, (point) => {
-      const blocked = this.gate.blocked(ctx, point, place);
+      const blocked = this.gate.blocked(run, point, place);
       if (blocked !== undefined) return blocked;
       return (snapshot) => new BatchGetRead(run, snapshot, point, keys);
     });

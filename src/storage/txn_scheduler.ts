@@ -57,9 +57,15 @@ export class TxnScheduler {
     return this.under;
   }
 
-  /** Bytes of those commands, about. */
-  get memoryBytes(): number {
-    return this.memory.usedBytes;
+  /** Bytes of those commands, about, and how many there may be. */
+  get memoryUse(): { readonly usedBytes: number; readonly maxBytes: number } {
+    const maxBytes = this.deps.options.txn.memoryQuotaBytes;
+    return { usedBytes: this.memory.usedBytes, maxBytes };
+  }
+
+  /** Committed transactions that are remembered, and how many may be. */
+  get rememberedTxns(): { readonly used: number; readonly max: number } {
+    return { used: this.statusCache.size, max: this.deps.options.txn.statusCacheMax };
   }
 
   /** Runs a command; `details` is filled until the promise settles. */
@@ -205,7 +211,7 @@ export class TxnScheduler {
     const onOpened = (opened: Reply<LeaderSnapshot>): void => {
       const waitedMs = clock.monotonicMs() - askedMs;
       task.details.waitMs += waitedMs;
-      txnMetrics.observeEngine("snapshot", waitedMs);
+      txnMetrics.onEngine("snapshot", waitedMs, opened);
       txnMetrics.onStage(task.command.tag, opened.ok ? "snapshot_ok" : "snapshot_err");
       if (opened.ok) {
         use(opened.value);
@@ -214,6 +220,7 @@ export class TxnScheduler {
       release();
       this.end(task, fromFailure(opened));
     };
+    txnMetrics.onStage(task.command.tag, "snapshot");
     const opened = openOnLeader(kv, task.ctx, task.keys);
     if (opened instanceof Promise) {
       opened.then(onOpened, (error: unknown) => this.fail(task, release, error));
@@ -274,7 +281,7 @@ export class TxnScheduler {
       this.carryOut(step, outcome.value, isInMemory);
     } else {
       release();
-      if (outcome.error.kind === "maxTimestampNotSynced") txnMetrics.maxTsNotSynced++;
+      txnMetrics.onRefused(task.command.tag, outcome.error);
       this.end(task, txnFailure(outcome.error, task.ctx.regionId));
     }
   }
@@ -303,6 +310,7 @@ export class TxnScheduler {
         for (const status of outcome.knownStatus) this.statusCache.note(status);
         this.deps.lockWaits.onReleased(outcome.released);
         release();
+        this.deps.txnMetrics.onStage(task.command.tag, "next_cmd");
         // Others have their turn between the batches of a long command.
         this.deps.nextTurn(() => this.step(task, outcome.next as CommandState<K>));
       });
@@ -357,7 +365,7 @@ export class TxnScheduler {
     const onWritten = (written: Reply<void>): void => {
       const tookMs = clock.monotonicMs() - startedMs;
       details.writeMs += tookMs;
-      txnMetrics.observeEngine("write", tookMs);
+      txnMetrics.onEngine("write", tookMs, written);
       txnMetrics.onStage(command.tag, "write_finish");
       leaving?.onDone(written.ok);
       if (written.ok) txnMetrics.onWritten(command.tag, modifies.length);

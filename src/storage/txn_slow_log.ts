@@ -1,5 +1,6 @@
 /** One log line for a command that took long, with what it cost. */
 import { type Logger, redact } from "../base/index.js";
+import type { MvccCf, Statistics } from "../mvcc/index.js";
 import type { StorageOptions } from "./options.js";
 import type { ExecDetails, TxnContext } from "./txn_types.js";
 
@@ -36,5 +37,18 @@ export function logIfSlow(
     total_versions: statistics.totalVersions,
     processed_versions: statistics.write.processedKeys,
     processed_bytes: statistics.processedSize,
+    lock_scan: scanOf(statistics, "lock"),
+    write_scan: scanOf(statistics, "write"),
+    default_scan: scanOf(statistics, "default"),
   });
+}
+
+/** "get 1 next 3 seek 1": what was done in a column family, without what was not. */
+function scanOf(statistics: Statistics, cf: MvccCf): string {
+  const { get, next, prev, seek, seekForPrev } = statistics.of(cf);
+  const done = { get, next, prev, seek, seek_for_prev: seekForPrev };
+  return Object.entries(done)
+    .filter(([, count]) => count > 0)
+    .map(([what, count]) => `${what} ${count}`)
+    .join(" ");
 }

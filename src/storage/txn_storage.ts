@@ -142,9 +142,14 @@ export class RaftTxnStorage implements TxnStorage {
     });
     bindTxnMetrics(deps.registry, txnMetrics, () => ({
       runningCommands: this.scheduler.running,
-      memoryBytes: this.scheduler.memoryBytes,
+      memory: this.scheduler.memoryUse,
+      statusCache: this.scheduler.rememberedTxns,
       maxTs: concurrencyManager.maxTs,
-      memoryLocks: concurrencyManager.size,
+      maxTsLimit: this.maxTs.limit,
+      memoryLocks: {
+        count: concurrencyManager.size,
+        minTs: concurrencyManager.globalMinLockTs(),
+      },
       pessimisticLockBytes: this.memoryLocks.bytes,
       pessimisticLocks: this.memoryLocks.counts,
     }));

@@ -12,11 +12,12 @@
  * Source: tikv components/resolved_ts/src/{advance,resolver}.rs, which follow locks by observing
  * applies and ask a quorum in place of the lease.
  */
-import type { Logger, Timers } from "../../base/index.js";
+import type { Clock, Logger, Timers } from "../../base/index.js";
 import { dataEndKey, dataKey, LOCK_TYPE, parseLock } from "../../codec/index.js";
 import type { Engine, Snapshot } from "../../engine/index.js";
 import { appliedIndexOf, type PeerInfo, type ReadDelegate } from "../../raftstore/index.js";
 import type { ConcurrencyManager } from "../../txn/index.js";
+import type { ResolvedTsMetrics } from "./metrics.js";
 import type { ReadProgress, ReadState } from "./progress.js";
 
 /** What a leader tells the stores of its followers. */
@@ -41,6 +42,8 @@ export interface AdvanceDeps {
   readonly concurrencyManager: ConcurrencyManager;
   readonly progress: ReadProgress;
   readonly port: CheckLeaderPort;
+  readonly clock: Clock;
+  readonly metrics: Pick<ResolvedTsMetrics, "onFail" | "onScan" | "onTold">;
   readonly storeId: bigint;
   peers(): readonly ReadDelegate[];
   /** A timestamp of PD's; undefined when PD does not answer. */
@@ -78,9 +81,12 @@ export class AdvanceTsWorker {
 
   /** One round over all regions that this store leads. */
   async runOnce(): Promise<void> {
-    const { concurrencyManager, peers, progress, tso } = this.deps;
+    const { concurrencyManager, metrics, peers, port, progress, tso } = this.deps;
     const ts = await tso();
-    if (ts === undefined) return;
+    if (ts === undefined) {
+      metrics.onFail("tso");
+      return;
+    }
     concurrencyManager.updateMaxTs(ts);
     const here = new Set(peers().map(({ regionId }) => regionId));
     progress.retain((regionId) => here.has(regionId));
@@ -91,7 +97,10 @@ export class AdvanceTsWorker {
       this.judge(leading.slice(from, from + REGIONS_PER_TURN), ts, told);
     }
     if (this.isStopped) return;
-    for (const [storeId, regions] of told) this.deps.port.send(storeId, regions);
+    for (const [storeId, regions] of told) {
+      metrics.onTold(regions.length);
+      port.send(storeId, regions);
+    }
   }
 
   private turn(): Promise<void> {
@@ -100,13 +109,17 @@ export class AdvanceTsWorker {
 
   /** Lease, memory locks and snapshot are of one moment: nothing here waits. */
   private judge(peers: readonly ReadDelegate[], ts: bigint, told: Map<number, LeaderInfo[]>): void {
-    const { concurrencyManager, engine, progress } = this.deps;
+    const { clock, concurrencyManager, engine, metrics, progress } = this.deps;
+    const startedMs = clock.monotonicMs();
     const inMemory = concurrencyManager.globalMinLockTs();
     const limit = inMemory === undefined || inMemory > ts ? ts : inMemory - 1n;
     const snapshot = engine.snapshot();
     try {
       for (const peer of peers) {
-        if (!peer.canReadLocally()) continue;
+        if (!peer.canReadLocally()) {
+          metrics.onFail("lease");
+          continue;
+        }
         const state = readState(snapshot, peer, limit);
         if (state === undefined) continue;
         progress.advance(peer.regionId, state);
@@ -114,6 +127,7 @@ export class AdvanceTsWorker {
       }
     } finally {
       snapshot.close();
+      metrics.onScan(clock.monotonicMs() - startedMs);
     }
   }
 

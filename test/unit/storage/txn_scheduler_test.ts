@@ -127,7 +127,7 @@ test("commands that share a key run one after the other, in the order in which t
     regions.deliver();
     mustOk(await other);
     assert.is(storage.txn.scheduler.running, 0);
-    assert.is(storage.txn.scheduler.memoryBytes, 0);
+    assert.is(storage.txn.scheduler.memoryUse.usedBytes, 0);
     assert.is(storage.txn.scheduler.latches.held, 0);
   });
 });
@@ -264,6 +264,7 @@ test("a slow command is logged with what it cost", async () => {
       assert.is(line?.fields["command"], "prewrite");
       assert.is(line?.fields["write_ms"], 1500);
       assert.is(line?.fields["total_ms"], 1500);
+      assert.match(String(line?.fields["write_scan"]), /^(get|seek) \d+/);
     },
     {},
     log,

@@ -1,7 +1,7 @@
 /** What a leader promises: everything at or below it is in the snapshot, or the promise is lower. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { NULL_LOGGER, utf8 } from "../../../../src/base/index.js";
+import { NULL_LOGGER, NULL_METRICS, utf8 } from "../../../../src/base/index.js";
 import {
   applyStateKey,
   dataKey,
@@ -12,10 +12,13 @@ import {
   newLock,
 } from "../../../../src/codec/index.js";
 import { type Engine, openMemoryEngine } from "../../../../src/engine/index.js";
+import type { ReadDelegate } from "../../../../src/raftstore/index.js";
 import { encodeRaftApplyState, initialApplyState } from "../../../../src/raftstore/local_state.js";
 import { AdvanceTsWorker, type LeaderInfo } from "../../../../src/storage/resolved_ts/advance.js";
+import { ResolvedTsMetrics } from "../../../../src/storage/resolved_ts/metrics.js";
 import { ReadProgress } from "../../../../src/storage/resolved_ts/progress.js";
 import { ConcurrencyManager } from "../../../../src/txn/index.js";
+import { FakeClock } from "../../../support/fake_clock.js";
 import { type FakePeer, FakeRegions } from "../../../support/fake_regions.js";
 import { FakeTimers } from "../../../support/fake_timers.js";
 
@@ -55,12 +58,16 @@ async function parts(): Promise<Parts> {
     ts: 1000n,
     onTso: () => undefined,
   };
+  const clock = new FakeClock();
+  const peers = (): readonly ReadDelegate[] => regions.delegates();
   const worker = new AdvanceTsWorker(1000, {
     ...{ engine, progress, logger: NULL_LOGGER, timers: new FakeTimers() },
     concurrencyManager: manager,
+    clock,
+    metrics: new ResolvedTsMetrics(NULL_METRICS, { progress, clock, peers }),
     storeId: regions.storeId,
     port: { send: (storeId, infos) => told.push([storeId, infos]) },
-    peers: () => regions.delegates(),
+    peers,
     tso: async () => {
       made.onTso();
       return made.ts;
