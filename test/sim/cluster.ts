@@ -310,6 +310,7 @@ export class SimCluster implements FaultTarget, KvAccess {
         network: this.network,
         prng: this.deps.streams.net,
         from,
+        isSenderUp: () => store.snapshotEnd()?.events === from.events,
         to: () => target?.snapshotEnd(),
         cutsPerMille: this.snapshotCutsPerMille,
         onArrived: () => {

@@ -1,7 +1,8 @@
 /**
  * Snapshots on their way: chunks in order, each an event, with production's source and sink at the
- * ends. A stream breaks when the link is cut, when either process dies, or by chance; the sender
- * learns of it, or of nothing until a timeout.
+ * ends. A stream breaks when the link is cut, when either process dies, or by chance; each side
+ * learns of it, or of nothing until its own timeout. Without the receiver's a sender that dies would
+ * hold one of the few places for snapshots on their way in for ever, and nothing got in any more.
  */
 import { assert, type Prng } from "../../src/base/index.js";
 import type {
@@ -28,6 +29,8 @@ export interface StreamDeps {
   readonly network: SimNetwork;
   readonly prng: Prng;
   readonly from: SnapshotEnd;
+  /** Whether the process that began to send still runs. */
+  readonly isSenderUp: () => boolean;
   /** The receiving process now; undefined while it is down. */
   readonly to: () => SnapshotEnd | undefined;
   /** Share of streams that break, per mille. */
@@ -74,6 +77,7 @@ export class SnapshotStream {
       if (typeof sink === "string") return this.breakOff();
       this.receiver = receiver;
       this.sink = sink;
+      receiver.host.afterUs(TIMEOUT_US, () => this.giveUp());
       this.nextChunk();
     });
   }
@@ -112,10 +116,15 @@ export class SnapshotStream {
     });
   }
 
-  /** The receiver, or the network, gives up. */
-  private breakOff(): void {
+  /** The receiver has waited long enough; whatever still comes is dropped. */
+  private giveUp(): void {
     this.sink?.abort();
     this.sink = undefined;
+  }
+
+  /** The receiver, or the network, gives up. */
+  private breakOff(): void {
+    this.giveUp();
     this.deps.from.host.afterUs(0, () => this.end(true));
   }
 
@@ -166,6 +175,10 @@ export class SnapshotStream {
       atUs: own.localUs,
       isReliable: true,
     };
-    network.send(envelope, () => from.host.turn(take));
+    network.send(envelope, () =>
+      from.host.turn(() => {
+        if (this.deps.isSenderUp()) take();
+      }),
+    );
   }
 }

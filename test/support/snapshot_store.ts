@@ -189,7 +189,7 @@ export function snapshotMessage(
 
 /** Generates a snapshot of `region` for peer `toPeerId`; undefined when it is refused. */
 export function generate(
-  store: SnapshotStore,
+  store: Pick<SnapshotStore, "engine" | "snapshots">,
   key: SnapKey,
   region: RegionInfo,
   toPeerId = 2,
