@@ -44,7 +44,7 @@ export function memberEnvironment(
   onFatal: (error: unknown) => void,
 ): Environment {
   const shutdown = new Shutdown(logger, graceMs);
-  const { signal } = new AbortController();
+  const { signal } = shutdown;
   const options: RunOptions = {
     memory: false,
     portRetry: false,
@@ -76,11 +76,7 @@ export function openEnvironment(options: EnvironmentOptions, run: RunOptions): E
   const metrics = new PromMetrics();
   metrics.addProcessMetrics();
   const shutdown = new Shutdown(logger, options.graceMs);
-  const stopping = new AbortController();
-  handleSignals(shutdown, logger, {
-    onStop: () => stopping.abort(new Error("the process is stopping")),
-    onHangup: () => logger.reopen(),
-  });
+  handleSignals(shutdown, logger, () => logger.reopen());
   if (run.stopWithStdin) {
     process.stdin.on("end", () => process.emit("SIGTERM"));
     process.stdin.resume();
@@ -97,6 +93,6 @@ export function openEnvironment(options: EnvironmentOptions, run: RunOptions): E
   process.on("uncaughtException", fatal);
   process.on("unhandledRejection", fatal);
   warnOfLimits(logger);
-  const { signal } = stopping;
+  const { signal } = shutdown;
   return { logger, clock: REAL_CLOCK, metrics, shutdown, signal, options: run, fatal };
 }

@@ -6,4 +6,4 @@ export { startPdNode } from "./pd_node.js";
 export { runPlayground } from "./playground.js";
 export type { ReadyInfo } from "./ready_file.js";
 export { runPd, runStore } from "./run.js";
-export { startTikvNode } from "./tikv_node.js";
+export { startTikvNode, type TikvNodeOptions } from "./tikv_node.js";

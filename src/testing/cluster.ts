@@ -103,12 +103,20 @@ export class Cluster {
     });
   }
 
-  /** Starts PD and the stores; each serves when this resolves. See ready() for replicas. */
+  /**
+   * Starts PD and the stores; each serves when this resolves. See ready() for replicas. A start that
+   * fails stops everything, so that it keeps no process alive.
+   */
   async start(): Promise<void> {
-    await this.#fronts.open("pd", [], this.#options.ports?.pd);
-    await this.startPd();
-    const { stores = STORES_DEFAULT } = this.#options;
-    for (let i = 0; i < stores; i++) await this.addStore();
+    const { ports, stores = STORES_DEFAULT } = this.#options;
+    try {
+      await this.#fronts.open("pd", [], ports?.pd);
+      await this.startPd();
+      for (let i = 0; i < stores; i++) await this.addStore();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   /** Serves this cluster's verbs over HTTP on loopback; returns host:port. stop() closes it. */
@@ -117,7 +125,7 @@ export class Cluster {
     return this.#control.listen(port);
   }
 
-  /** Stops everything and closes the clients. */
+  /** Stops everything and closes the clients. Idempotent. */
   async stop(): Promise<void> {
     await this.#control?.close();
     for (const client of this.#clients) client.close();

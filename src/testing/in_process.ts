@@ -11,6 +11,7 @@ import {
   type RootLogger,
   startPdNode,
   startTikvNode,
+  type TikvNodeOptions,
 } from "../node/index.js";
 import { PdClient, type PdClientConfig } from "../pd_client/index.js";
 import type { Backend, BackendHooks, RunningStore } from "./backend.js";
@@ -43,16 +44,12 @@ export class InProcessBackend implements Backend {
   async startPd(): Promise<number> {
     const env = this.#environment("pd");
     this.#pd = env;
-    const pd = await startPdNode(
-      {
-        ...this.#config,
-        "client-urls": [`127.0.0.1:${this.#pdPort}`],
-        "advertise-client-urls": [this.#hooks.advertise("pd")],
-      },
-      this.#dirOf("pd"),
-      "pd",
-      env,
-    );
+    const config = {
+      ...this.#config,
+      "client-urls": [`127.0.0.1:${this.#pdPort}`],
+      "advertise-client-urls": [this.#hooks.advertise("pd")],
+    };
+    const pd = await orStop(env, startPdNode(config, this.#dirOf("pd"), "pd", env));
     this.#pdPort = Number(pd.address.split(":")[1]);
     return this.#pdPort;
   }
@@ -63,21 +60,19 @@ export class InProcessBackend implements Backend {
     this.#stores.set(index, env);
     const route = (address: string): string => this.#hooks.route(index, address);
     const parsed = TIKV_FIELDS["server.labels"].parse(labels);
-    const store = await startTikvNode(
-      {
-        config: {
-          ...this.#config,
-          "server.addr": ANY,
-          "server.status-addr": ANY,
-          "server.advertise-addr": this.#hooks.advertise(index),
-          "server.labels": labels !== "" && parsed.ok ? parsed.value : {},
-        },
-        dataDir: this.#dirOf(name),
-        pdEndpoints: [this.#hooks.advertise("pd")],
-        openPd: (config) => new RoutedPdClient(config, route),
+    const options: TikvNodeOptions = {
+      config: {
+        ...this.#config,
+        "server.addr": ANY,
+        "server.status-addr": ANY,
+        "server.advertise-addr": this.#hooks.advertise(index),
+        "server.labels": labels !== "" && parsed.ok ? parsed.value : {},
       },
-      env,
-    );
+      dataDir: this.#dirOf(name),
+      pdEndpoints: [this.#hooks.advertise("pd")],
+      openPd: (config) => new RoutedPdClient(config, route),
+    };
+    const store = await orStop(env, startTikvNode(options, env));
     const port = Number(store.listenAddress.split(":")[1]);
     const { engine, statusAddress } = store;
     return { port, statusAddress, engine, pid: null };
@@ -115,6 +110,16 @@ export class InProcessBackend implements Backend {
   #environment(name: string): Environment {
     const logger = lineLogger((line) => this.#hooks.onLine(name, line));
     return memberEnvironment(logger, STOP_MS, (error) => this.#hooks.onDeath(name, String(error)));
+  }
+}
+
+/** Returns what was started; a start that fails stops what it has begun. */
+async function orStop<T>(env: Environment, starting: Promise<T>): Promise<T> {
+  try {
+    return await starting;
+  } catch (error) {
+    await env.shutdown.run();
+    throw error;
   }
 }
 

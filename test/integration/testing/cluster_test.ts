@@ -4,11 +4,14 @@
  * @variants CLUSTER_MODE=processes,inProcess
  * @timeout 300
  */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8 } from "../../../src/base/index.js";
 import type { RawClient } from "../../../src/client/index.js";
 import { Cluster, ClusterError, type ClusterOptions } from "../../../src/testing/index.js";
+import { tmpDir } from "../../support/tmp.js";
 import { within } from "../../support/within.js";
 
 const MODE = process.env.CLUSTER_MODE === "inProcess" ? "inProcess" : "processes";
@@ -63,6 +66,27 @@ test("starts, is ready, serves, says what it has", async () => {
     assert.equal(more, []);
     assert.is(region?.leader?.storeId, cluster.stores[await cluster.leaderOf("k")]?.id);
   });
+});
+
+/** What keeps this process alive, but for timers. */
+function openResources(): string[] {
+  return process
+    .getActiveResourcesInfo()
+    .filter((name) => /TCP|Process|Http2/.test(name))
+    .sort();
+}
+
+test("a start that fails half way closes what it has begun", async () => {
+  const before = openResources();
+  const dataDir = tmpDir("half-way");
+  // The second store finds no place for snapshots: by then it has an engine, ports and a PD client.
+  mkdirSync(join(dataDir, "store-2"));
+  writeFileSync(join(dataDir, "store-2", "snap"), "");
+  const cluster = new Cluster({ mode: MODE, stores: 3, dataDir });
+  const error = await cluster.start().catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof Error, "the start fails");
+  await within(LIMIT_MS, "all is closed", () => `${openResources()}` === `${before}`);
+  await cluster.stop();
 });
 
 test("region errors reach the client and end after their count, in calls and in batches", async () => {

@@ -101,6 +101,25 @@ test("a stop runs the steps backwards, once, and goes on after a failure", async
   assert.is(again, false);
 });
 
+test("what is started while the process stops is stopped, and after the stop goes no further", async () => {
+  const done: string[] = [];
+  const shutdown = new Shutdown(NULL_LOGGER, 1000);
+  let release = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  shutdown.add("slow", () => held);
+  const running = shutdown.run();
+  assert.ok(shutdown.isRunning && shutdown.signal.aborted);
+  shutdown.add("meanwhile", async () => void done.push("meanwhile"));
+  release();
+  assert.is(await running, true);
+  assert.equal(done, ["meanwhile"]);
+  const late = (): void => shutdown.add("late", async () => void done.push("late"));
+  assert.throws(late, /the process is stopping/);
+  assert.equal(done, ["meanwhile", "late"]);
+});
+
 test("a stop that hangs ends at the grace period", async () => {
   const shutdown = new Shutdown(NULL_LOGGER, 20);
   shutdown.add("hangs", () => new Promise(() => {}));
