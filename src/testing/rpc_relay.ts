@@ -201,8 +201,7 @@ class StreamRelay {
     const splitter = new FrameSplitter();
     for await (const chunk of this.#stream) {
       for (const frame of splitter.push(chunk as Buffer)) take(frame);
-      if (upstream.writableNeedDrain)
-        await Promise.race([once(upstream, "drain"), closed(upstream)]);
+      if (upstream.writableNeedDrain) await drained(upstream);
     }
     upstream.end();
   }
@@ -252,6 +251,15 @@ function plain(headers: OutgoingHttpHeaders): OutgoingHttpHeaders {
   return { ...headers };
 }
 
-function closed(stream: ClientHttp2Stream): Promise<void> {
-  return new Promise((resolve) => stream.once("close", resolve));
+/** Resolves when the stream takes more, or is over; leaves no listener behind. */
+function drained(stream: ClientHttp2Stream): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      stream.off("drain", done);
+      stream.off("close", done);
+      resolve();
+    };
+    stream.on("drain", done);
+    stream.on("close", done);
+  });
 }
