@@ -11,6 +11,7 @@ export class Heartbeat {
   readonly #elapsedMs: () => number;
   #primary: Uint8Array | undefined;
   #cancel: (() => void) | undefined;
+  #isStopped = false;
 
   constructor(context: TxnContext, startTs: bigint, elapsedMs: () => number) {
     this.#context = context;
@@ -18,16 +19,17 @@ export class Heartbeat {
     this.#elapsedMs = elapsedMs;
   }
 
-  /** Begins `firstMs` from now; a second call has no effect. */
+  /** Begins `firstMs` from now; a second call has no effect, nor has one after the end. */
   start(primary: Uint8Array, firstMs: number): void {
-    if (this.#primary !== undefined) return;
+    if (this.#primary !== undefined || this.#isStopped || this.#context.closing.aborted) return;
     this.#primary = primary;
     this.#context.closing.addEventListener("abort", this.#onClosing, { once: true });
     this.#schedule(firstMs);
   }
 
-  /** Ends it; a request under way does no harm. */
+  /** Ends it for good; a request under way does no harm. */
   stop(): void {
+    this.#isStopped = true;
     this.#primary = undefined;
     this.#cancel?.();
     this.#cancel = undefined;
@@ -47,7 +49,10 @@ export class Heartbeat {
   async #send(primary: Uint8Array): Promise<void> {
     const { lifetimeMaxMs, managedTtlMs } = this.#context.options;
     const elapsedMs = this.#elapsedMs();
-    if (elapsedMs > lifetimeMaxMs) return;
+    if (elapsedMs > lifetimeMaxMs) {
+      this.stop();
+      return;
+    }
     try {
       const op = this.#context.newOp({ timeoutMs: managedTtlMs });
       const body = {
