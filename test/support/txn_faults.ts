@@ -1,62 +1,140 @@
 /** Faults of a cluster under transactions: each breaks something, waits for progress, heals it. */
-import { keyFromRaw } from "../../src/codec/index.js";
+import type { Prng } from "../../src/base/index.js";
 import type { Cluster } from "../../src/testing/index.js";
+import { TXN_KEYS } from "../sim/txn/keys.js";
 import type { TxnShared } from "../sim/txn/worker.js";
+import type { WallClock } from "./wall_clock.js";
 import { within } from "./within.js";
 
 const LIMIT_MS = 60_000;
 /** Transactions that have to commit after each step. */
-const PROGRESS = 30;
+const PROGRESS = 25;
 
-const LIST = keyFromRaw(Buffer.from("list0"));
-const BANK = keyFromRaw(Buffer.from("bank0"));
+export type FaultKind = "kill" | "pause" | "cut" | "transfer" | "split" | "PD kill" | "jump";
 
-/** Waits until some more transactions were committed. */
-async function progress(shared: TxnShared, count = PROGRESS): Promise<void> {
-  const target = shared.acknowledged + count;
-  await within(LIMIT_MS, `${target} transactions`, () => shared.acknowledged >= target);
+export interface TxnFaultsDeps {
+  readonly cluster: Cluster;
+  readonly shared: TxnShared;
+  readonly prng: Prng;
+  /** None: the wall clock does not jump. */
+  readonly wall: WallClock | undefined;
 }
 
-async function killLeader(cluster: Cluster, shared: TxnShared, key: Uint8Array): Promise<void> {
-  const leader = await cluster.leaderOf(key);
-  await cluster.kill(leader);
-  await progress(shared);
-  await cluster.restart(leader);
-  await cluster.ready();
-}
+export class TxnFaults {
+  /** How often each kind has happened. */
+  readonly counts = new Map<FaultKind, number>();
+  /** Jumps as PD and the stores saw them, for people. */
+  readonly jumps: string[] = [];
 
-async function pauseLeader(cluster: Cluster, shared: TxnShared, key: Uint8Array): Promise<void> {
-  const leader = await cluster.leaderOf(key);
-  cluster.pause(leader);
-  await progress(shared);
-  cluster.resume(leader);
-  await cluster.ready();
-}
+  constructor(private readonly deps: TxnFaultsDeps) {}
 
-async function cutLeader(cluster: Cluster, shared: TxnShared, key: Uint8Array): Promise<void> {
-  const leader = await cluster.leaderOf(key);
-  for (const to of [0, 1, 2]) if (to !== leader) cluster.cut({ from: leader, to });
-  await progress(shared);
-  cluster.heal();
-  await cluster.ready();
-}
+  /**
+   * Each kind of fault once, at leaders of random keys. The wall clock jumps before the first, and
+   * while PD is down, which has to go on above all timestamps that it gave.
+   */
+  async round(jumps: readonly [before: number, whilePdIsDown: number]): Promise<void> {
+    await this.progress();
+    await this.jump(jumps[0]);
+    await this.killLeader();
+    await this.transfer();
+    await this.pauseLeader();
+    await this.split();
+    await this.restartPd(jumps[1]);
+    await this.cutLeader();
+    await this.progress();
+  }
 
-async function transfer(cluster: Cluster, shared: TxnShared, key: Uint8Array): Promise<void> {
-  const leader = await cluster.leaderOf(key);
-  const regions = await cluster.regions();
-  const region = regions.filter(({ startKey }) => Buffer.compare(startKey, key) <= 0).at(-1);
-  if (region !== undefined) await cluster.transferLeader(region.id, (leader + 1) % 3);
-  await progress(shared);
-}
+  private note(kind: FaultKind): void {
+    this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+  }
 
-/** Each kind of fault once. */
-export async function oneRound(cluster: Cluster, shared: TxnShared): Promise<void> {
-  await progress(shared);
-  await killLeader(cluster, shared, LIST);
-  await transfer(cluster, shared, BANK);
-  await pauseLeader(cluster, shared, BANK);
-  await cluster.splitAt(keyFromRaw(Buffer.from("bank3")));
-  await progress(shared);
-  await cutLeader(cluster, shared, LIST);
-  await progress(shared);
+  /** Waits until some more transactions were committed. */
+  private async progress(): Promise<void> {
+    const { shared } = this.deps;
+    const target = shared.acknowledged + PROGRESS;
+    await within(LIMIT_MS, `${target} transactions`, () => shared.acknowledged >= target);
+  }
+
+  private leader(): Promise<number> {
+    const { cluster, prng } = this.deps;
+    return cluster.leaderOf(prng.pick(TXN_KEYS));
+  }
+
+  private async jump(seconds: number): Promise<void> {
+    const { cluster, wall } = this.deps;
+    if (wall === undefined) return;
+    wall.jump(seconds);
+    await this.observe(seconds, wall, cluster);
+  }
+
+  private async observe(seconds: number, wall: WallClock, cluster: Cluster): Promise<void> {
+    const seen = await wall.observed(cluster);
+    this.jumps.push(`${seconds} s (seen ${seen.join(" ")})`);
+    this.note("jump");
+    await this.progress();
+  }
+
+  private async killLeader(): Promise<void> {
+    const { cluster } = this.deps;
+    const leader = await this.leader();
+    await cluster.kill(leader);
+    await this.progress();
+    await cluster.restart(leader);
+    await cluster.ready();
+    this.note("kill");
+  }
+
+  private async pauseLeader(): Promise<void> {
+    const { cluster } = this.deps;
+    const leader = await this.leader();
+    cluster.pause(leader);
+    await this.progress();
+    cluster.resume(leader);
+    await cluster.ready();
+    this.note("pause");
+  }
+
+  private async cutLeader(): Promise<void> {
+    const { cluster } = this.deps;
+    const leader = await this.leader();
+    for (const { index } of cluster.stores) {
+      if (index !== leader) cluster.cut({ from: leader, to: index });
+    }
+    await this.progress();
+    cluster.heal();
+    await cluster.ready();
+    this.note("cut");
+  }
+
+  private async transfer(): Promise<void> {
+    const { cluster, prng } = this.deps;
+    const region = prng.pick(await cluster.regions());
+    const leader = cluster.stores.find(({ id }) => id === region.leader?.storeId)?.index ?? 0;
+    await cluster.transferLeader(region.id, (leader + 1) % cluster.stores.length);
+    await this.progress();
+    this.note("transfer");
+  }
+
+  /** Splits at a key where no region begins yet, if there is one. */
+  private async split(): Promise<void> {
+    const { cluster, prng } = this.deps;
+    const starts = (await cluster.regions()).map(({ startKey }) => startKey);
+    const isNew = (key: Uint8Array): boolean =>
+      starts.every((start) => Buffer.compare(start, key) !== 0);
+    const keys = TXN_KEYS.filter(isNew);
+    if (keys.length === 0) return;
+    await cluster.splitAt(prng.pick(keys));
+    await this.progress();
+    this.note("split");
+  }
+
+  private async restartPd(seconds: number): Promise<void> {
+    const { cluster, wall } = this.deps;
+    await cluster.killPd();
+    wall?.jump(seconds);
+    await cluster.startPd();
+    if (wall === undefined) await this.progress();
+    else await this.observe(seconds, wall, cluster);
+    this.note("PD kill");
+  }
 }

@@ -2,8 +2,6 @@
  * Transactions of all workloads (test/sim/txn) on a test cluster of processes, by production's client
  * over the wire, while faults happen; afterwards snapshot isolation must explain all that was seen.
  */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/index.js";
 import { CommitUndeterminedError, TxnClient } from "../../src/client/index.js";
@@ -13,7 +11,8 @@ import type { TxnAccess } from "../sim/txn/access.js";
 import { OneTxn } from "../sim/txn/client.js";
 import { type TxnHost, TxnShared, TxnWorker } from "../sim/txn/worker.js";
 import { QUICK } from "./cluster_load.js";
-import { tmpDir } from "./tmp.js";
+import { TxnFaults } from "./txn_faults.js";
+import type { WallClock } from "./wall_clock.js";
 import { within } from "./within.js";
 
 const CLIENTS = 6;
@@ -47,46 +46,57 @@ async function openAccess(cluster: Cluster, prng: Prng): Promise<TxnAccess & { c
   };
 }
 
-/** Jumps of the wall clock of all processes that are started from now on; see libfaketime. */
-export class WallClock {
-  readonly #file = join(tmpDir("faketime"), "offset");
-
-  constructor(library: string) {
-    this.jump(0);
-    Object.assign(process.env, {
-      LD_PRELOAD: library,
-      FAKETIME_TIMESTAMP_FILE: this.#file,
-      FAKETIME_NO_CACHE: "1",
-      FAKETIME_DONT_FAKE_MONOTONIC: "1",
-    });
-  }
-
-  /** Sets how far the wall clock is off. */
-  jump(seconds: number): void {
-    writeFileSync(this.#file, `${seconds < 0 ? "" : "+"}${seconds}`);
-  }
-
-  /** Later processes have the machine's clock. */
-  restore(): void {
-    const { env } = process;
-    delete env.LD_PRELOAD;
-    delete env.FAKETIME_TIMESTAMP_FILE;
-  }
+export interface TxnLoadOptions {
+  /** The engine's binding. */
+  readonly engine: string;
+  readonly seed: bigint;
+  /** None: the wall clock does not jump. */
+  readonly wall?: WallClock | undefined;
 }
 
 export interface TxnLoadReport {
   readonly committed: number;
+  /** Commits of which nobody knows how they ended. */
   readonly open: number;
   readonly seconds: number;
+  readonly faults: TxnFaults;
+}
+
+/** Puts the first balances, and returns the clients, which do nothing yet. */
+async function openWorkers(
+  cluster: Cluster,
+  prng: Prng,
+  shared: TxnShared,
+  opened: { close(): void }[],
+): Promise<[TxnWorker, ...TxnWorker[]]> {
+  const workers: TxnWorker[] = [];
+  for (let number = 0; number < CLIENTS; number++) {
+    const access = await openAccess(cluster, prng);
+    opened.push(access);
+    const deps = { number, host: HOST, access, prng, thinkMeanUs: THINK_MEAN_US, shared };
+    workers.push(new TxnWorker(deps));
+  }
+  const [first] = workers as [TxnWorker];
+  await within(LIMIT_MS, "the first balances", () => first.once(() => first.open()));
+  return workers as [TxnWorker, ...TxnWorker[]];
+}
+
+/** Reads everything once more and checks all that clients saw. Throws CheckFailed. */
+async function checkAll(first: TxnWorker, shared: TxnShared): Promise<void> {
+  const finals = await within(LIMIT_MS, "all lists", () => first.once(() => first.listRead()));
+  for (const read of ["bankRead", "counterRead", "registerGet"] as const) {
+    await within(LIMIT_MS, read, () => first.once(() => first[read]()));
+  }
+  shared.check(finals);
 }
 
 /**
- * Runs `faults` on three stores under load, then checks. `faults` resolves when it has done enough;
- * what it broke is healed by it.
+ * Runs `work` on three stores under load, then checks. `work` resolves when it has done enough; what
+ * its faults broke they have healed.
  */
 export async function underTransactions(
-  engine: string,
-  faults: (cluster: Cluster, shared: TxnShared) => Promise<void>,
+  { engine, seed, wall }: TxnLoadOptions,
+  work: (faults: TxnFaults) => Promise<void>,
 ): Promise<TxnLoadReport> {
   const log: string[] = [];
   const cluster = new Cluster({
@@ -94,37 +104,26 @@ export async function underTransactions(
     onLog: (member, line) => log.push(`[${member}] ${line}`),
   });
   const shared = new TxnShared();
-  const prng = new Prng(BigInt(Date.now()));
+  const prng = new Prng(seed);
   const opened: { close(): void }[] = [];
   try {
     await cluster.start();
     await cluster.ready();
     for (const key of ["fork0", "list1"]) await cluster.splitAt(keyFromRaw(Buffer.from(key)));
-    const workers: TxnWorker[] = [];
-    for (let number = 0; number < CLIENTS; number++) {
-      const access = await openAccess(cluster, prng);
-      opened.push(access);
-      const deps = { number, host: HOST, access, prng, thinkMeanUs: THINK_MEAN_US, shared };
-      workers.push(new TxnWorker(deps));
-    }
-    const [first] = workers as [TxnWorker];
-    await within(LIMIT_MS, "the first balances", () => first.once(() => first.open()));
+    const workers = await openWorkers(cluster, prng, shared, opened);
+    const faults = new TxnFaults({ cluster, shared, prng: new Prng(seed + 1n), wall });
     const startedMs = performance.now();
     for (const worker of workers) worker.start();
-    await faults(cluster, shared);
+    await work(faults);
     for (const worker of workers) worker.stop();
     const seconds = (performance.now() - startedMs) / 1000;
     await within(LIMIT_MS, "the last transactions", () => workers.every(({ isIdle }) => isIdle));
     await cluster.ready();
-    const finals = await within(LIMIT_MS, "all lists", () => first.once(() => first.listRead()));
-    for (const read of ["bankRead", "counterRead", "registerGet"] as const) {
-      await within(LIMIT_MS, read, () => first.once(() => first[read]()));
-    }
-    shared.check(finals);
+    await checkAll(workers[0], shared);
     assert.equal(cluster.deaths, []);
-    return { committed: shared.acknowledged, open: shared.open, seconds };
+    return { committed: shared.acknowledged, open: shared.open, seconds, faults };
   } catch (error) {
-    throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}`);
+    throw new Error(`seed ${seed}: ${(error as Error).stack}\n${log.slice(-40).join("\n")}`);
   } finally {
     for (const access of opened) access.close();
     await cluster.stop();

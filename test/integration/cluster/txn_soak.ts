@@ -1,44 +1,49 @@
 /**
  * The long run of txn_test.ts, with jumps of the wall clock where libfaketime is installed:
  *
- *   node build/js/test/integration/cluster/txn_soak.js [--seconds N] [--engine NAME]
+ *   node build/js/test/integration/cluster/txn_soak.js [--seconds N] [--engine NAME] [--seed N]
+ *
+ * The seed chooses transactions and where faults meet; what happens in which order is up to the
+ * machine.
  */
-import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { oneRound } from "../../support/txn_faults.js";
-import { underTransactions, WallClock } from "../../support/txn_load.js";
+import { underTransactions } from "../../support/txn_load.js";
+import { FAKETIME, WallClock } from "../../support/wall_clock.js";
 
-const LIBRARIES = [
-  "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-  "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-];
-/** Seconds by which the wall clock of all processes is off, one after the other. */
-const JUMPS = [60, -300, 0.5, -0.2, 3600, 0];
+/** Seconds by which the wall clock of all processes is off, one round after the other. */
+const JUMPS = [
+  [60, -300],
+  [3600, 0.5],
+  [-0.2, 0],
+] as const;
 
 const { values } = parseArgs({
   options: {
     seconds: { type: "string", default: "60" },
     engine: { type: "string", default: "auto" },
+    seed: { type: "string", default: String(Date.now()) },
   },
 });
 
-const library = LIBRARIES.find(existsSync);
-const wall = library === undefined ? undefined : new WallClock(library);
+const { engine } = values;
+const wall = FAKETIME === undefined ? undefined : new WallClock(FAKETIME);
 const limitMs = Number(values.seconds) * 1000;
 let rounds = 0;
-const report = await underTransactions(values.engine, async (cluster, shared) => {
-  const startedMs = performance.now();
-  while (performance.now() - startedMs < limitMs) {
-    wall?.jump(JUMPS[rounds % JUMPS.length] as number);
-    await oneRound(cluster, shared);
-    rounds++;
-  }
-});
+const report = await underTransactions(
+  { engine, seed: BigInt(values.seed), wall },
+  async (faults) => {
+    const startedMs = performance.now();
+    while (performance.now() - startedMs < limitMs) {
+      await faults.round(JUMPS[rounds % JUMPS.length] as (typeof JUMPS)[number]);
+      rounds++;
+    }
+  },
+);
 wall?.restore();
-const clock =
-  wall === undefined ? "without jumps of the wall clock" : `${rounds} jumps of the wall clock`;
-const { committed, open, seconds } = report;
+const { committed, faults, open, seconds } = report;
+const kinds = [...faults.counts].map(([kind, count]) => `${kind} ${count}`).join(", ");
 console.log(
-  `${values.engine}: ${seconds.toFixed(0)} s, ${rounds} rounds (kill, transfer, pause, split, cut), ${clock}: ` +
+  `${engine}, seed ${values.seed}: ${seconds.toFixed(0)} s, ${rounds} rounds (${kinds}): ` +
     `${committed} transactions committed, ${open} undetermined; snapshot isolation holds`,
 );
+console.log(`wall clock: ${wall === undefined ? "left alone" : faults.jumps.join(", ")}`);
