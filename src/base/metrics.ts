@@ -14,8 +14,8 @@ export interface Gauge {
 }
 
 export interface Histogram {
-  /** `value` in the unit that the metric's name ends with. */
-  observe(value: number, labels?: Labels): void;
+  /** `value` in the unit that the metric's name ends with, seen `count` times. */
+  observe(value: number, labels?: Labels, count?: number): void;
 }
 
 export interface MetricOptions {

@@ -32,11 +32,11 @@ export class TextHistogram implements Histogram {
     if (this.labelNames.length === 0) this.seriesOf(undefined);
   }
 
-  observe(value: number, labels?: Labels): void {
+  observe(value: number, labels?: Labels, count = 1): void {
     const series = this.seriesOf(labels);
-    series.sum += value;
+    series.sum += value * count;
     const at = this.bucketOf(value);
-    series.counts[at] = (series.counts[at] as number) + 1;
+    series.counts[at] = (series.counts[at] as number) + count;
   }
 
   /** Returns the lines of this metric, HELP and TYPE before them. */

@@ -32,6 +32,18 @@ export class LatchQueue {
     this.advance(this.nextCommand++, { request: latchRequest(keys), run });
   }
 
+  /**
+   * Takes the latches of `keys` if all of them are free and nobody waits for one. Returns what gives
+   * them back, to be called once; undefined = nothing was taken.
+   */
+  tryTake(keys: readonly Uint8Array[]): (() => void) | undefined {
+    const request = latchRequest(keys);
+    if (!this.latches.isFree(request)) return undefined;
+    const id = this.nextCommand++;
+    this.latches.acquire(request, id);
+    return () => this.release(id, request);
+  }
+
   /** As `take` for one key, right behind the command that holds it, before all who wait. */
   takeNext(key: Uint8Array, run: (release: () => void) => void): void {
     const request = latchRequest([key]);

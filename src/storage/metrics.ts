@@ -78,8 +78,9 @@ export class StorageMetrics {
     this.duration.observe(ms / 1000, { type });
   }
 
-  observeLatchWait(type: CommandTag, ms: number): void {
-    this.latchWait.observe(ms / 1000, { type });
+  /** Of `count` commands that waited as long. */
+  observeLatchWait(type: CommandTag, ms: number, count = 1): void {
+    this.latchWait.observe(ms / 1000, { type }, count);
   }
 }
 

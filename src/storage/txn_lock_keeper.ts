@@ -104,9 +104,26 @@ export class MemoryLockKeeper {
 /** Returns a batch that makes changes of region keys. */
 export function batchOf(kv: KvEngine, modifies: readonly Modify[]): WriteBatch {
   const batch = kv.newBatch();
+  addModifies(batch, modifies);
+  return batch;
+}
+
+/** Adds changes of region keys to a batch. */
+export function addModifies(batch: WriteBatch, modifies: readonly Modify[]): void {
   for (const { cf, key, value } of modifies) {
     if (value === undefined) batch.delete(cf, dataKey(key));
     else batch.put(cf, dataKey(key), value);
   }
-  return batch;
+}
+
+/** Bytes of a record in a batch beside its key and value, at most. */
+const RECORD_BYTES_MAX = 16;
+
+/** Returns the bytes that changes take in a batch, at most. */
+export function modifiesBytes(modifies: readonly Modify[]): number {
+  let bytes = 0;
+  for (const { key, value } of modifies) {
+    bytes += RECORD_BYTES_MAX + key.length + (value?.length ?? 0);
+  }
+  return bytes;
 }

@@ -98,8 +98,9 @@ export class TxnMetrics {
     });
   }
 
-  onStage(tag: string, stage: Stage): void {
-    this.of(tag).stages[stage]++;
+  /** `count`, here and below: of so many commands. */
+  onStage(tag: string, stage: Stage, count = 1): void {
+    this.of(tag).stages[stage] += count;
   }
 
   onScanned(tag: string, statistics: Statistics): void {
@@ -110,21 +111,26 @@ export class TxnMetrics {
     this.keysWritten.observe(keys, { type: tag });
   }
 
-  observeProcess(tag: string, ms: number): void {
-    this.processing.observe(ms / 1000, { type: tag });
+  observeProcess(tag: string, ms: number, count = 1): void {
+    this.processing.observe(ms / 1000, { type: tag }, count);
   }
 
   /** A snapshot was taken or refused, a write was applied or not. */
-  onEngine(type: EngineRequest, ms: number, reply: Reply<unknown> | TxnReply<unknown>): void {
+  onEngine(
+    type: EngineRequest,
+    ms: number,
+    reply: Reply<unknown> | TxnReply<unknown>,
+    count = 1,
+  ): void {
     if (reply.ok) {
-      this.engineOk[type]++;
-      this.engine.observe(ms / 1000, { type });
+      this.engineOk[type] += count;
+      this.engine.observe(ms / 1000, { type }, count);
       return;
     }
     const { error } = reply;
     const status = `err_${snakeCase(error.type === "region" ? error.error.kind : "other")}`;
     const errors = this.engineErrors[type];
-    errors.set(status, (errors.get(status) ?? 0) + 1);
+    errors.set(status, (errors.get(status) ?? 0) + count);
   }
 
   /** The memory locks were looked through for a read. */

@@ -11,61 +11,60 @@
  */
 import { assert, ok } from "../base/index.js";
 import type { Modify } from "../mvcc/index.js";
-import {
-  type CommandState,
-  type ProcessContext,
-  type ProcessOutcome,
-  type RequestOf,
-  type ResponsePolicy,
-  type ResultOf,
-  raisedMaxTs,
-  type TxnCommandKind,
-  type WaitOutcome,
+import type {
+  CommandState,
+  ProcessContext,
+  ProcessOutcome,
+  RequestOf,
+  ResultOf,
+  TxnCommandKind,
+  WaitOutcome,
 } from "../txn/index.js";
-import { busyFailure } from "./errors.js";
-import { WriteQuota } from "./flow_control.js";
 import type { WriteKind } from "./kv_engine.js";
 import { LatchQueue } from "./latches.js";
-import { checkTxnKeySize, checkTxnVersion, keysOfRequest, requestBytes } from "./txn_check.js";
-import { deadlineOf, type LeaderSnapshot, openOnLeader } from "./txn_deps.js";
-import { deadlineFailure, fromFailure, isBusy, type TxnFailure, txnFailure } from "./txn_errors.js";
+import { type LeaderSnapshot, openOnLeader } from "./txn_deps.js";
+import { deadlineFailure, fromFailure, type TxnFailure, txnFailure } from "./txn_errors.js";
+import { TxnGroups } from "./txn_group.js";
 import { batchOf } from "./txn_lock_keeper.js";
-import type { Leaving } from "./txn_memory_locks.js";
-import { logIfSlow } from "./txn_slow_log.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
-import { TxnStatusCache } from "./txn_status_cache.js";
 import type { BlockedRequest, SchedulerDeps, Step, Task } from "./txn_task.js";
-import type { ExecDetails, TxnContext, TxnReply } from "./txn_types.js";
+import { TxnTasks, withLeaving, writeHeader } from "./txn_tasks.js";
+import type {
+  ExecDetails,
+  GroupedCommand,
+  GroupedKind,
+  TxnContext,
+  TxnReply,
+} from "./txn_types.js";
 import type { Reply } from "./types.js";
 
 export class TxnScheduler {
   readonly latches = new LatchQueue();
-  private readonly memory: WriteQuota;
-  private readonly statusCache: TxnStatusCache;
-  private readonly committedTs: ProcessContext["committedTs"];
-  private under = 0;
+  private readonly tasks: TxnTasks;
+  private readonly groups: TxnGroups;
 
   constructor(private readonly deps: SchedulerDeps) {
-    const { memoryQuotaBytes, statusCacheMax } = deps.options.txn;
-    this.memory = new WriteQuota(memoryQuotaBytes);
-    this.statusCache = new TxnStatusCache(statusCacheMax);
-    this.committedTs = (startTs) => this.statusCache.committedTs(startTs);
+    const { latches } = this;
+    this.tasks = new TxnTasks(deps);
+    const alone = <K extends TxnCommandKind>(task: Task<K>): void => this.start(task);
+    this.groups = new TxnGroups(deps, { tasks: this.tasks, latches, alone });
   }
 
   /** Commands that hold or wait for something; those that wait for a lock do not count. */
   get running(): number {
-    return this.under;
+    return this.tasks.running;
   }
 
   /** Bytes of those commands, about, and how many there may be. */
   get memoryUse(): { readonly usedBytes: number; readonly maxBytes: number } {
     const maxBytes = this.deps.options.txn.memoryQuotaBytes;
-    return { usedBytes: this.memory.usedBytes, maxBytes };
+    return { usedBytes: this.tasks.memoryBytes, maxBytes };
   }
 
   /** Committed transactions that are remembered, and how many may be. */
   get rememberedTxns(): { readonly used: number; readonly max: number } {
-    return { used: this.statusCache.size, max: this.deps.options.txn.statusCacheMax };
+    const { size } = this.tasks.statusCache;
+    return { used: size, max: this.deps.options.txn.statusCacheMax };
   }
 
   /** Runs a command; `details` is filled until the promise settles. */
@@ -75,13 +74,22 @@ export class TxnScheduler {
     details: ExecDetails,
   ): Promise<TxnReply<ResultOf<K>>> {
     const { commandOf, metrics } = this.deps;
-    const { tag } = commandOf(request.kind as K);
-    metrics.onCommand(tag);
-    const refused = this.refuse(ctx, tag, keysOfRequest(request));
+    metrics.onCommand(commandOf(request.kind as K).tag);
+    const refused = this.tasks.refuse<K>(ctx, request);
     if (refused !== undefined) return Promise.resolve(refused);
     return new Promise((resolve, reject) => {
-      this.begin<K>(ctx, request, { details, resolve, reject, lockDeadlineMs: undefined });
+      const end = { details, resolve, reject, lockDeadlineMs: undefined };
+      const task = this.tasks.open<K>(ctx, request, end);
+      if (task !== undefined) this.start(task);
     });
+  }
+
+  /** Runs commands that arrived together, each as `run` would; see txn_group.ts. */
+  runTogether<K extends GroupedKind>(
+    ctx: TxnContext,
+    commands: readonly GroupedCommand<K>[],
+  ): void {
+    this.groups.run(ctx, commands);
   }
 
   /** Runs a pessimistic lock again that has waited for another one. */
@@ -90,74 +98,22 @@ export class TxnScheduler {
       throw error;
     };
     const end = { details, resolve: answer, reject: fail, lockDeadlineMs };
-    this.begin<"acquirePessimisticLock">(ctx, request, end);
+    const task = this.tasks.open<"acquirePessimisticLock">(ctx, request, end);
+    if (task !== undefined) this.start(task);
   }
 
-  private begin<K extends TxnCommandKind>(
-    ctx: TxnContext,
-    request: RequestOf<K>,
-    end: Pick<Task<K>, "details" | "lockDeadlineMs" | "resolve" | "reject">,
-  ): void {
-    const { clock, commandOf, txnMetrics } = this.deps;
-    const command = commandOf(request.kind as K);
-    const bytes = requestBytes(request);
-    const busy = this.admit(command.tag, bytes);
-    if (busy !== undefined) {
-      end.resolve(busy);
-      return;
-    }
-    txnMetrics.onStage(command.tag, "new");
-    const keys = keysOfRequest(request);
-    const startedMs = clock.monotonicMs();
-    const deadlineMs = deadlineOf(ctx, startedMs);
-    const { details, lockDeadlineMs, reject, resolve } = end;
-    // Fields are listed, here and below: copies by spread show in profiles.
-    const task: Task<K> = {
-      ctx,
-      command,
-      request,
-      keys,
-      bytes,
-      startedMs,
-      deadlineMs,
-      lockDeadlineMs,
-      details,
-      resolve,
-      reject,
-    };
-    const raising = this.deps.maxTs.raise(raisedMaxTs(request));
+  private start<K extends TxnCommandKind>(task: Task<K>): void {
+    const { request } = task;
+    const raising = this.deps.maxTs.raise(task.raisedTs);
     if (raising === undefined) {
       this.step(task, { request });
       return;
     }
     const onAsked = (refused: TxnFailure | undefined): void => {
       if (refused === undefined) this.step(task, { request });
-      else this.end(task, refused);
+      else this.tasks.end(task, refused);
     };
-    raising.then(onAsked, (error: unknown) => this.fail(task, noLatches, error));
-  }
-
-  private refuse(
-    { apiVersion }: TxnContext,
-    command: string,
-    keys: readonly Uint8Array[],
-  ): TxnFailure | undefined {
-    const { options } = this.deps;
-    const check = { storage: options.apiVersion, request: apiVersion, command };
-    return checkTxnVersion(check, keys) ?? checkTxnKeySize(keys, options.maxKeySizeBytes);
-  }
-
-  private admit(tag: string, bytes: number): TxnFailure | undefined {
-    const { metrics, quota } = this.deps;
-    if (this.memory.tryAcquire(bytes)) {
-      if (quota.tryAcquire(bytes)) {
-        this.under++;
-        return undefined;
-      }
-      this.memory.release(bytes);
-    }
-    metrics.onTooBusy(tag);
-    return fromFailure(busyFailure());
+    raising.then(onAsked, (error: unknown) => this.tasks.fail(task, noLatches, error));
   }
 
   /** Runs one step of a command: most have one, those that scan a region one for each batch. */
@@ -189,9 +145,9 @@ export class TxnScheduler {
     this.withSnapshot(task, noLatches, (leader) => {
       const found = this.decide(task, leader, (context) => task.command.scan?.(state, context));
       if (found === undefined) return;
-      if (!found.ok) this.end(task, txnFailure(found.error, task.ctx.regionId));
+      if (!found.ok) this.tasks.end(task, txnFailure(found.error, task.ctx.regionId));
       else if (found.value !== undefined) this.step(task, found.value);
-      else this.end(task, ok(undefined as ResultOf<K>));
+      else this.tasks.end(task, ok(undefined as ResultOf<K>));
     });
   }
 
@@ -205,7 +161,7 @@ export class TxnScheduler {
     const askedMs = clock.monotonicMs();
     if (askedMs >= task.deadlineMs) {
       release();
-      this.end(task, deadlineFailure());
+      this.tasks.end(task, deadlineFailure());
       return;
     }
     const onOpened = (opened: Reply<LeaderSnapshot>): void => {
@@ -218,12 +174,12 @@ export class TxnScheduler {
         return;
       }
       release();
-      this.end(task, fromFailure(opened));
+      this.tasks.end(task, fromFailure(opened));
     };
     txnMetrics.onStage(task.command.tag, "snapshot");
     const opened = openOnLeader(kv, task.ctx, task.keys);
     if (opened instanceof Promise) {
-      opened.then(onOpened, (error: unknown) => this.fail(task, release, error));
+      opened.then(onOpened, (error: unknown) => this.tasks.fail(task, release, error));
     } else {
       onOpened(opened);
     }
@@ -246,7 +202,7 @@ export class TxnScheduler {
       const snapshot = new TxnSnapshot(leader.snapshot, true, memoryLocks.viewOf(leader));
       return rules({ snapshot, statistics, concurrencyManager });
     } catch (error) {
-      this.fail(task, noLatches, error);
+      this.tasks.fail(task, noLatches, error);
       return undefined;
     } finally {
       leader.snapshot.close();
@@ -268,7 +224,7 @@ export class TxnScheduler {
         snapshot,
         statistics,
         maxTsSynced: maxTs.isSynced(leader),
-        committedTs: this.committedTs,
+        committedTs: this.tasks.committedTs,
       });
       if (decided.ok && decided.value.type !== "wait") {
         isInMemory = memoryLocks.tryKeep(leader, task.command.kind, decided.value.modifies);
@@ -282,7 +238,7 @@ export class TxnScheduler {
     } else {
       release();
       txnMetrics.onRefused(task.command.tag, outcome.error);
-      this.end(task, txnFailure(outcome.error, task.ctx.regionId));
+      this.tasks.end(task, txnFailure(outcome.error, task.ctx.regionId));
     }
   }
 
@@ -304,10 +260,10 @@ export class TxnScheduler {
       this.write(step, modifies, { frees: true }, (written) => {
         if (!written.ok) {
           release();
-          this.end(task, fromFailure(written));
+          this.tasks.end(task, fromFailure(written));
           return;
         }
-        for (const status of outcome.knownStatus) this.statusCache.note(status);
+        for (const status of outcome.knownStatus) this.tasks.statusCache.note(status);
         this.deps.lockWaits.onReleased(outcome.released);
         release();
         this.deps.txnMetrics.onStage(task.command.tag, "next_cmd");
@@ -316,30 +272,12 @@ export class TxnScheduler {
       });
       return;
     }
-    const reply = ok(outcome.response);
-    const { frees, guards, knownStatus, pessimisticLocks, released } = outcome;
-    const kind = { frees, ...this.hooksOf(outcome.policy, () => task.resolve(reply)) };
+    const { frees, policy, response } = outcome;
+    const answer = (): void => task.resolve(ok(response));
+    const kind = { frees, ...this.tasks.hooksOf(policy, answer) };
     this.write(step, modifies, kind, (written) => {
-      for (const guard of guards) guard.release();
-      if (written.ok) for (const status of knownStatus) this.statusCache.note(status);
-      this.end(task, written.ok ? reply : fromFailure(written));
-      // Before the latches go: who is woken to lock gets them first.
-      if (written.ok) this.deps.lockWaits.onReleased(released);
-      release();
-      if (!written.ok) return;
-      if (pessimisticLocks !== undefined) this.deps.lockWaits.onAcquired(pessimisticLocks);
+      this.tasks.conclude(task, outcome, release, written);
     });
-  }
-
-  /** When the answer may come before the write is applied. */
-  private hooksOf(
-    policy: ResponsePolicy,
-    answer: () => void,
-  ): Pick<WriteKind, "onProposed" | "onCommitted"> {
-    const { asyncApplyPrewrite, pipelined } = this.deps.options.txn;
-    if (policy === "onProposed" && pipelined) return { onProposed: answer };
-    if (policy === "onCommitted" && asyncApplyPrewrite) return { onCommitted: answer };
-    return {};
   }
 
   /** Writes changes, if there are any, and calls `then` once their outcome is known. */
@@ -360,8 +298,7 @@ export class TxnScheduler {
     const hooks = leaving === undefined ? kind : withLeaving(kind, leaving);
     const startedMs = clock.monotonicMs();
     txnMetrics.onStage(command.tag, "write");
-    const { regionId, confVer, version, peerId, storeId } = ctx;
-    const header = { regionId, confVer, version, peerId, storeId, term: leader.term };
+    const header = writeHeader(ctx, leader.term);
     const onWritten = (written: Reply<void>): void => {
       const tookMs = clock.monotonicMs() - startedMs;
       details.writeMs += tookMs;
@@ -373,7 +310,7 @@ export class TxnScheduler {
     };
     kv.write(leader.peer, header, batch, { ...hooks, admitted: true }).then(
       onWritten,
-      (error: unknown) => this.fail(task, release, error),
+      (error: unknown) => this.tasks.fail(task, release, error),
     );
   }
 
@@ -382,51 +319,11 @@ export class TxnScheduler {
     const { command, ctx, details, request } = task;
     assert(request.kind === "acquirePessimisticLock", "only pessimistic locks are waited for");
     this.deps.txnMetrics.onStage(command.tag, "lock_wait");
-    this.finish(task);
+    this.tasks.finish(task);
     const answer = task.resolve as BlockedRequest["answer"];
     const { lockDeadlineMs } = task;
     this.deps.lockWaits.wait({ ctx, request, wait, lockDeadlineMs, details, answer });
   }
-
-  private end<K extends TxnCommandKind>(task: Task<K>, reply: TxnReply<ResultOf<K>>): void {
-    const { metrics, txnMetrics } = this.deps;
-    if (!reply.ok) {
-      txnMetrics.onStage(task.command.tag, "error");
-      if (isBusy(reply.error)) metrics.onTooBusy(task.command.tag);
-    }
-    this.finish(task);
-    task.resolve(reply);
-  }
-
-  /** A bug, or data that does not parse: the request fails, its latches are given back. */
-  private fail<K extends TxnCommandKind>(task: Task<K>, release: () => void, error: unknown): void {
-    release();
-    this.finish(task);
-    task.reject(error);
-  }
-
-  private finish<K extends TxnCommandKind>(task: Task<K>): void {
-    const { clock, metrics, quota, txnMetrics } = this.deps;
-    const { bytes, command, details } = task;
-    this.under--;
-    this.memory.release(bytes);
-    quota.release(bytes);
-    txnMetrics.onScanned(command.tag, details.statistics);
-    const totalMs = clock.monotonicMs() - task.startedMs;
-    metrics.observeDuration(command.tag, totalMs);
-    logIfSlow(this.deps, task, totalMs);
-  }
 }
 
 const noLatches = (): void => {};
-
-/** Adds to a write that locks in memory give way to it. */
-function withLeaving(kind: WriteKind, leaving: Leaving): WriteKind {
-  return {
-    ...kind,
-    onProposed: () => {
-      leaving.onProposed();
-      kind.onProposed?.();
-    },
-  };
-}

@@ -50,6 +50,8 @@ import { TxnScheduler } from "./txn_scheduler.js";
 import type {
   ExecDetails,
   GetResult,
+  GroupedCommand,
+  GroupedKind,
   LockWait,
   ScanLockRequest,
   TxnContext,
@@ -204,6 +206,13 @@ export class RaftTxnStorage implements TxnStorage {
     details: ExecDetails,
   ): Promise<TxnReply<ResultOf<K>>> {
     return this.scheduler.run<K>(ctx, request, details);
+  }
+
+  runTogether<K extends GroupedKind>(
+    ctx: TxnContext,
+    commands: readonly GroupedCommand<K>[],
+  ): void {
+    this.scheduler.runTogether(ctx, commands);
   }
 
   mvccByKey(ctx: TxnContext, key: Uint8Array): Promise<TxnReply<MvccInfo>> {

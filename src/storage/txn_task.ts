@@ -18,7 +18,7 @@ export interface SchedulerDeps extends TxnDeps {
   /** Bytes of the writes under way, raw ones included. */
   readonly quota: WriteQuota;
   readonly commandOf: <K extends TxnCommandKind>(kind: K) => TxnCommand<K>;
-  readonly maxTs: Pick<MaxTs, "isSynced" | "raise">;
+  readonly maxTs: Pick<MaxTs, "isSynced" | "raise" | "tryRaise">;
   readonly lockWaits: LockWaits;
   readonly memoryLocks: MemoryLockKeeper;
 }
@@ -51,6 +51,8 @@ export interface Task<K extends TxnCommandKind> {
   readonly bytes: number;
   readonly startedMs: number;
   readonly deadlineMs: number;
+  /** To where the command raises max_ts; 0n = it does not. */
+  readonly raisedTs: bigint;
   readonly lockDeadlineMs: number | undefined;
   readonly details: ExecDetails;
   readonly resolve: (reply: TxnReply<ResultOf<K>>) => void;

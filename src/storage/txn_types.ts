@@ -89,6 +89,17 @@ export interface LockWait extends WaitForEntry {
   readonly waitMs: number;
 }
 
+/** Kinds of commands of which several may run together. */
+export type GroupedKind = "prewrite" | "commit";
+
+/** One of several commands that run together, and who is told how it ends: one of the two, once. */
+export interface GroupedCommand<K extends GroupedKind> {
+  readonly request: RequestOf<K>;
+  readonly details: ExecDetails;
+  readonly answer: (reply: TxnReply<ResultOf<K>>) => void;
+  readonly fail: (error: unknown) => void;
+}
+
 export interface TxnStorage {
   get(
     ctx: TxnContext,
@@ -130,6 +141,14 @@ export interface TxnStorage {
     request: RequestOf<K>,
     details: ExecDetails,
   ): Promise<TxnReply<ResultOf<K>>>;
+  /**
+   * Runs commands of one context that arrived together, each as `run` would: those whose latches are
+   * free share a snapshot and, region by region, their writes. Answers may come before it returns.
+   */
+  runTogether?<K extends GroupedKind>(
+    ctx: TxnContext,
+    commands: readonly GroupedCommand<K>[],
+  ): void;
   mvccByKey(ctx: TxnContext, key: Uint8Array): Promise<TxnReply<MvccInfo>>;
   /** undefined: the transaction left nothing here. */
   mvccByStartTs(

@@ -27,6 +27,8 @@ export function hashKey(key: Uint8Array): number {
 
 /** Returns the request for a set of keys, in any order, duplicates allowed. */
 export function latchRequest(keys: readonly Uint8Array[]): LatchRequest {
+  const [only] = keys;
+  if (only !== undefined && keys.length === 1) return { hashes: [hashKey(only)], owned: 0 };
   const hashes = [...new Set(keys.map(hashKey))].sort((a, b) => a - b);
   return { hashes, owned: 0 };
 }
@@ -41,6 +43,12 @@ export class Latches {
   /** Number of hashes that are held. */
   get held(): number {
     return this.queues.size;
+  }
+
+  /** Whether nobody holds a latch of `request`. */
+  isFree({ hashes }: LatchRequest): boolean {
+    for (const hash of hashes) if (this.queues.has(hash)) return false;
+    return true;
   }
 
   /**
