@@ -1,12 +1,15 @@
 /**
  * Runs test files, each in its own process, and ends with "N passed, N failed[, N skipped]".
  *
- *   node build/js/test/run.js [filter…]      a filter is a part of the path: "unit", "engine"
+ *   node build/js/test/run.js [filter…]      a filter is a part of the path: "unit", "engine";
+ *                                            "!part" leaves out
  *
  * A file's head comment may say
  *   @variants NAME=a,b,c   run the file once for each value of an environment variable
  *   @timeout SECONDS       limit of one run (default 120)
+ *   @seconds SECONDS       about what it takes: the longest begin first, so that no lane ends alone
  *   @exclusive             nothing else runs beside it
+ * A run that is over time ends with all processes that it has started.
  * Every *_test.ts ends in `.run()`; a file that executes no test fails.
  */
 import { spawn } from "node:child_process";
@@ -24,6 +27,8 @@ interface Job {
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** About what it takes, s. */
+  readonly weight: number;
   readonly exclusive: boolean;
 }
 
@@ -46,11 +51,24 @@ function findTests(folder: string): string[] {
   return found.sort();
 }
 
+/** Returns whether a file is among those that filters name. */
+function chosenBy(filters: readonly string[]): (file: string) => boolean {
+  const wanted = filters.filter((part) => !part.startsWith("!"));
+  const unwanted = filters.filter((part) => part.startsWith("!")).map((part) => part.slice(1));
+  return (file) => {
+    const path = relative(ROOT, file);
+    const has = (part: string): boolean => path.includes(part);
+    return (wanted.length === 0 || wanted.some(has)) && !unwanted.some(has);
+  };
+}
+
 function jobsOf(file: string): Job[] {
   const head = readFileSync(file, "utf8").slice(0, 2000);
   const timeout = Number(/@timeout (\d+)/.exec(head)?.[1] ?? TIMEOUT_DEFAULT_SECONDS);
   const name = relative(ROOT, file).replace(/\.js$/, "");
-  const base = { file, timeoutMs: timeout * 1000, exclusive: /@exclusive\b/.test(head) };
+  const weight = Number(/@seconds (\d+)/.exec(head)?.[1] ?? 0);
+  const exclusive = /@exclusive\b/.test(head);
+  const base = { file, timeoutMs: timeout * 1000, weight, exclusive };
   const variants = /@variants (\w+)=(\S+)/.exec(head);
   if (variants === null) return [{ ...base, name, env: {} }];
   const [, variable, values] = variants as unknown as [string, string, string];
@@ -64,13 +82,28 @@ function countOf(output: string, label: string): number {
   return Number(new RegExp(`^\\s*${label}:?\\s+(\\d+)`, "m").exec(plain)?.[1] ?? 0);
 }
 
+/** Process groups of the runs under way: a run leads its own. */
+const groups = new Set<number>();
+
+/** Ends a run and whatever it has left behind. */
+function endGroup(pid: number | undefined): void {
+  if (pid === undefined || !groups.delete(pid)) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nobody is left.
+  }
+}
+
 function run(job: Job): Promise<Outcome> {
   const started = process.hrtime.bigint();
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["--enable-source-maps", job.file], {
       env: { ...process.env, ...job.env, FORCE_COLOR: "0" },
       stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
     });
+    if (child.pid !== undefined) groups.add(child.pid);
     let output = "";
     child.stdout.on("data", (chunk: Buffer) => {
       output += chunk.toString();
@@ -80,8 +113,10 @@ function run(job: Job): Promise<Outcome> {
     });
     const timer = setTimeout(() => {
       output += `\ntimed out after ${job.timeoutMs / 1000} s\n`;
-      child.kill("SIGKILL");
+      endGroup(child.pid);
     }, job.timeoutMs);
+    // Its pipes close when nobody of its group is left.
+    child.on("exit", () => endGroup(child.pid));
     child.on("close", (code, signal) => {
       clearTimeout(timer);
       resolve(outcomeOf(job, code, signal, output, started));
@@ -123,7 +158,7 @@ function report(outcome: Outcome): void {
 
 async function runAll(jobs: readonly Job[], width: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const queue = [...jobs];
+  const queue = [...jobs].sort((a, b) => b.weight - a.weight);
   async function lane(): Promise<void> {
     for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
       const outcome = await run(job);
@@ -136,11 +171,14 @@ async function runAll(jobs: readonly Job[], width: number): Promise<Outcome[]> {
 }
 
 async function main(): Promise<void> {
-  const filters = process.argv.slice(2);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => {
+      for (const pid of groups) endGroup(pid);
+      process.exit(1);
+    });
+  }
   const jobs = findTests(ROOT)
-    .filter(
-      (file) => filters.length === 0 || filters.some((part) => relative(ROOT, file).includes(part)),
-    )
+    .filter(chosenBy(process.argv.slice(2)))
     .flatMap(jobsOf);
   const outcomes = [
     ...(await runAll(

@@ -1,33 +1,25 @@
 /**
  * Transactions of the unmodified Go client, current and of the TiDB 8.5 line, against one node and
  * against three stores: both kinds, async commit, one phase, many Regions, clients that die, deadlocks.
+ * On each binding both clients run, one of them on three stores, and batching is on and off.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 900
- * @exclusive
+ * @timeout 600
+ * @seconds 70
  */
-import { mkdirSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { buildStep, ROOT, runChecks } from "../support/interop.js";
+import { buildGo, runChecks } from "../support/interop.js";
 import { librocksdbLoads } from "../support/librocksdb.js";
 import { hasProgram, requires } from "../support/requires.js";
 import { startRutile } from "../support/rutile_process.js";
 
 const BINDING = process.env.RUTILE_ENGINE ?? "rocksdb";
-const CHECKS = 14;
+const CHECKS = 15;
 const ROWS = 5000;
-const BINARIES = join(ROOT, "build/interop");
+const IS_NPM = BINDING === "rocksdb";
 const CLIENTS = [
-  {
-    name: "current",
-    flags: [],
-    runs: [
-      [1, false],
-      [3, true],
-    ],
-  },
-  { name: "tidb-8.5", flags: ["-modfile=tidb85.mod", "-tags", "tidb85"], runs: [[1, true]] },
+  { name: "current", stores: IS_NPM ? 1 : 3, batch: !IS_NPM },
+  { name: "tidb-8.5", stores: IS_NPM ? 3 : 1, batch: IS_NPM },
 ] as const;
 const CONFIG = `[engine]\nbinding = "${BINDING}"\n`;
 const THREE = { args: ["up", "--stores", "3", "--base-port", "0"] };
@@ -47,16 +39,10 @@ async function checkClient(program: string, stores: 1 | 3, batch: boolean): Prom
 const present =
   requires("go", () => hasProgram("go")) &&
   (BINDING !== "librocksdb" || requires("librocksdb", librocksdbLoads));
-for (const client of CLIENTS) {
-  const program = join(BINARIES, `client_go_txn_${client.name}`);
-  if (present) {
-    mkdirSync(BINARIES, { recursive: true });
-    buildStep("test/interop/go", "go", ["build", ...client.flags, "-o", program, "./txn"]);
-  }
-  for (const [stores, batch] of client.runs) {
-    const name = `client-go ${client.name}, transactions, batching ${batch ? "on" : "off"}, ${stores} stores`;
-    (present ? test : test.skip)(name, () => checkClient(program, stores, batch));
-  }
+for (const { batch, name, stores } of CLIENTS) {
+  const program = present ? buildGo(name, "txn") : "";
+  const title = `client-go ${name}, transactions, batching ${batch ? "on" : "off"}, ${stores} stores`;
+  (present ? test : test.skip)(title, () => checkClient(program, stores, batch));
 }
 
 test.run();

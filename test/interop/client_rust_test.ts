@@ -1,35 +1,30 @@
 /**
  * The unmodified Rust client against one node and against three stores.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
- * @timeout 600
- * @exclusive
+ * Whoever comes first builds it, which takes minutes; see build.ts.
+ * @timeout 1200
+ * @seconds 30
  */
-import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { buildStep, ROOT, runChecks } from "../support/interop.js";
+import { buildRust, runChecks } from "../support/interop.js";
 import { librocksdbLoads } from "../support/librocksdb.js";
 import { hasProgram, requires } from "../support/requires.js";
 import { type StartOptions, startRutile } from "../support/rutile_process.js";
 
 const BINDING = process.env.RUTILE_ENGINE ?? "rocksdb";
 const CHECKS = 6;
-const TARGET = join(ROOT, "build/interop/rust");
 
 const present =
   requires("cargo", () => hasProgram("cargo")) &&
   (BINDING !== "librocksdb" || requires("librocksdb", librocksdbLoads));
-if (present) {
-  const args = ["build", "--quiet", "--target-dir", TARGET];
-  buildStep("test/interop/rust", "cargo", args);
-}
+const program = present ? buildRust() : "";
 
 const CONFIG = `[engine]\nbinding = "${BINDING}"\n`;
 
 async function checkClient(options: StartOptions, ...args: string[]): Promise<void> {
   const node = await startRutile(options);
   try {
-    const program = join(TARGET, "debug/rutile-interop");
     const result = await runChecks(program, [...args, node.ready.pd]);
     assert.equal(result.failed, [], `${result.failed.join("\n")}\n${node.output()}`);
     assert.is(result.passed.length, CHECKS);

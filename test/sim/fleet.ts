@@ -42,17 +42,32 @@ export function runRange(
   });
 }
 
-/** Runs seeds `[from, to)` spread over `width` children. */
-export async function runFleet(
-  from: number,
-  to: number,
-  width: number,
-  options: { readonly args?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
-): Promise<FleetLine[]> {
-  const share = Math.ceil((to - from) / width);
-  const starts = [...Array(width).keys()].map((i) => from + i * share).filter((at) => at < to);
-  const parts = await Promise.all(
-    starts.map((at) => runRange(at, Math.min(to, at + share), options)),
-  );
-  return parts.flat();
+/** The share of a gate's seeds, `[from, to)`, that a run of its file takes. */
+export interface SeedShare {
+  readonly from: number;
+  readonly to: number;
+  /** Seeds of the share. */
+  readonly count: number;
+  /** Returns the end of the part of the share that is run again, of `again` of all the seeds. */
+  readonly againTo: (again: number) => number;
+}
+
+/**
+ * Returns share SIM_SHARD (`@variants SIM_SHARD=0,1…`) of `seeds` seeds, or of SIM_SEEDS where that
+ * is less; all of them without SIM_SHARD.
+ */
+export function seedShare(seeds: number, shards: number): SeedShare {
+  const { SIM_SEEDS, SIM_SHARD } = process.env;
+  const all = Math.min(seeds, Number(SIM_SEEDS ?? seeds));
+  const shard = SIM_SHARD === undefined ? undefined : Number(SIM_SHARD);
+  const startOf = (one: number): number => Math.floor((all * one) / shards);
+  const [from, to] = shard === undefined ? [0, all] : [startOf(shard), startOf(shard + 1)];
+  const count = to - from;
+  const againTo = (again: number): number => from + Math.ceil((count * again) / seeds);
+  return { from, to, count, againTo };
+}
+
+/** What a run is remembered by, to be compared with another run of its seed. */
+export function hashOf(line: FleetLine): string {
+  return isFailure(line) ? `failed: ${line.failure}` : line.traceHash;
 }

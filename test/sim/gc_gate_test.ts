@@ -2,19 +2,24 @@
  * The gate of GC: transactions under all faults while GC runs a few seconds behind them; whatever a
  * snapshot sees, it still sees. SIM_SEEDS=n runs fewer.
  *
+ * @variants SIM_SHARD=0,1,2
  * @timeout 1200
- * @exclusive
+ * @seconds 80
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { isFailure, runFleet } from "./fleet.js";
+import { isFailure, runRange, seedShare } from "./fleet.js";
 
-const SEEDS = Math.min(12, Number(process.env.SIM_SEEDS ?? 12));
+const SEEDS = 12;
+const SHARDS = 3;
 
-test("12 seeds of transactions with GC hold every property", async () => {
+test("the seeds of transactions with GC hold every property", async () => {
   const problems: string[] = [];
   let committed = 0;
-  for (const line of await runFleet(0, SEEDS, 2, { args: ["--gc"] })) {
+  const { from, to, count } = seedShare(SEEDS, SHARDS);
+  const lines = await runRange(from, to, { args: ["--gc"] });
+  assert.is(lines.length, count);
+  for (const line of lines) {
     if (isFailure(line)) problems.push(`npm run sim -- --gc --seed ${line.seed}: ${line.failure}`);
     else committed += line.acknowledged;
   }

@@ -1,19 +1,41 @@
 /** Runs a check program of test/interop, which prints "PASS name" or "FAIL name: reason" lines. */
 import { spawn, spawnSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const ROOT = fileURLToPath(new URL("../../../../", import.meta.url));
 
-/** Runs a build step in `folder` below the project root; throws with its output when it fails. */
-export function buildStep(folder: string, command: string, args: readonly string[]): void {
-  const done = spawnSync(command, args, {
-    cwd: join(ROOT, folder),
+const BINARIES = join(ROOT, "build/interop");
+
+/** Runs a build in `folder` of test/interop, one at a time; throws with its output when it fails. */
+function build(folder: string, command: string, args: readonly string[]): void {
+  mkdirSync(BINARIES, { recursive: true });
+  const done = spawnSync("flock", [join(BINARIES, `.${folder}`), command, ...args], {
+    cwd: join(ROOT, "test/interop", folder),
     encoding: "utf8",
     env: { ...process.env, GOFLAGS: "-buildvcs=false" },
   });
   if (done.status !== 0)
     throw new Error(`${command} ${args.join(" ")}\n${done.stdout}${done.stderr}`);
+}
+
+/** A line of the Go client. */
+export type GoClient = "current" | "tidb-8.5";
+
+/** Builds the checks of raw keys, or of transactions, unless they are up to date; returns the path. */
+export function buildGo(client: GoClient, checks: "raw" | "txn"): string {
+  const program = join(BINARIES, `client_go_${checks}_${client}`);
+  const line = client === "current" ? [] : ["-modfile=tidb85.mod", "-tags", "tidb85"];
+  build("go", "go", ["build", ...line, "-o", program, checks === "raw" ? "." : "./txn"]);
+  return program;
+}
+
+/** Builds the checks with the Rust client, unless they are up to date; returns the path. */
+export function buildRust(): string {
+  const target = join(BINARIES, "rust");
+  build("rust", "cargo", ["build", "--quiet", "--target-dir", target]);
+  return join(target, "debug/rutile-interop");
 }
 
 export interface CheckResult {

@@ -16,6 +16,7 @@ import (
 )
 
 var checks = []check{
+	{"clients die at every point of a commit", clientsDie},
 	{"commit, overwrite, delete", commits},
 	{"a snapshot stays as it was", snapshots},
 	{"scans in both directions meet the transaction's own writes", scans},
@@ -27,8 +28,8 @@ var checks = []check{
 	{"pessimistic locks: wait, time out, read under the lock", pessimisticLocks},
 	{"locks taken over a conflict", forcedLocks},
 	{"deadlock of two clients", deadlock},
-	{"the locks of a client that died", clientDies},
 	{"transfers between accounts keep the sum", bank},
+	{"the locks of clients that died", leftLocks},
 	{"garbage collection resolves locks first", collect},
 }
 
@@ -482,14 +483,15 @@ func transferOnce(ctx context.Context, s *suite, how mode, from, to string) erro
 		return err
 	}
 	how(txn)
+	read := func(key string) ([]byte, error) { return get(ctx, txn, []byte(key)) }
 	if txn.IsPessimistic() {
-		if err := txn.LockKeysWithWaitTime(ctx, 5000, []byte(from), []byte(to)); err != nil {
+		if read, err = lockAndRead(ctx, s, txn, from, to); err != nil {
 			_ = txn.Rollback()
 			return err
 		}
 	}
 	for key, change := range map[string]int{from: -1, to: 1} {
-		value, err := get(ctx, txn, []byte(key))
+		value, err := read(key)
 		if err != nil {
 			return err
 		}
@@ -502,6 +504,22 @@ func transferOnce(ctx context.Context, s *suite, how mode, from, to string) erro
 		}
 	}
 	return txn.Commit(ctx)
+}
+
+// lockAndRead returns what was read under the locks, newer than the snapshot of the transaction.
+func lockAndRead(ctx context.Context, s *suite, txn *transaction.KVTxn, keys ...string) (func(key string) ([]byte, error), error) {
+	ts, err := s.client.GetTimestamp(ctx)
+	if err != nil {
+		return nil, err
+	}
+	lockCtx := kv.NewLockCtx(ts, 5000, time.Now())
+	lockCtx.InitReturnValues(len(keys))
+	wanted := make([][]byte, len(keys))
+	for i, key := range keys {
+		wanted[i] = []byte(key)
+	}
+	err = txn.LockKeys(ctx, lockCtx, wanted...)
+	return func(key string) ([]byte, error) { return lockCtx.Values[key].Value, nil }, err
 }
 
 func sum(ctx context.Context, s *suite) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"time"
 
 	"github.com/tikv/client-go/v2/tikvrpc"
 	"github.com/tikv/client-go/v2/tikvrpc/interceptor"
@@ -102,43 +103,83 @@ func (p point) write(ctx context.Context, txn *transaction.KVTxn, prefix string)
 	return txn.Commit(ctx)
 }
 
-// clientDies starts another process that ends at each point, then reads and writes what it left.
-func clientDies(ctx context.Context, s *suite) error {
+// clientsDie starts other processes, one that ends at each point. What they leave is looked at while
+// other checks run: it takes the time that a lock lives.
+func clientsDie(ctx context.Context, s *suite) error {
+	err := eachPoint(func(p point) error { return p.die(ctx, s) })
+	if err == nil {
+		go func() { s.left <- eachPoint(func(p point) error { return p.resolve(ctx, s) }) }()
+	}
+	return err
+}
+
+func leftLocks(_ context.Context, s *suite) error {
+	select {
+	case err := <-s.left:
+		return err
+	case <-time.After(2 * time.Minute):
+		return errors.New("locks are left after 2 minutes")
+	}
+}
+
+// eachPoint works on all points at once: they do not touch each other.
+func eachPoint(work func(p point) error) error {
+	results := make(chan error, len(points))
 	for _, p := range points {
-		prefix := fmt.Sprintf("die-%s-", p.name)
-		keys := deadKeys(prefix)
-		old, want := map[string]string{}, map[string]string{}
-		for _, key := range keys {
-			old[key], want[key] = "old", "old"
-			if p.committed {
-				want[key] = "new"
+		go func() {
+			err := work(p)
+			if err != nil {
+				err = fmt.Errorf("%s: %w", p.name, err)
 			}
-		}
-		if _, err := write(ctx, s.client, optimistic, old); err != nil {
-			return err
-		}
-		if _, err := s.client.SplitRegions(ctx, [][]byte{[]byte(keys[1])}, false, nil); err != nil {
-			return fmt.Errorf("split: %w", err)
-		}
-		args := []string{"-pd", s.pd, fmt.Sprintf("-batch=%t", s.batch), "-die", p.name, "-prefix", prefix}
-		output, err := exec.CommandContext(ctx, os.Args[0], args...).CombinedOutput()
-		var exit *exec.ExitError
-		if !errors.As(err, &exit) || exit.ExitCode() != diedExit {
-			return fmt.Errorf("%s: the other client ended with %v: %s", p.name, err, output)
-		}
-		if err := expect(ctx, s.client, want); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
-		after := map[string]string{}
-		for _, key := range keys {
-			after[key] = "after"
-		}
-		if _, err := write(ctx, s.other, optimistic, after); err != nil {
-			return fmt.Errorf("%s: write after it: %w", p.name, err)
-		}
-		if err := expect(ctx, s.client, after); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
-		}
+			results <- err
+		}()
+	}
+	var errs []error
+	for range points {
+		errs = append(errs, <-results)
+	}
+	return errors.Join(errs...)
+}
+
+func (p point) prefix() string { return fmt.Sprintf("die-%s-", p.name) }
+
+// all returns a value for each of the keys.
+func (p point) all(value string) map[string]string {
+	pairs := map[string]string{}
+	for _, key := range deadKeys(p.prefix()) {
+		pairs[key] = value
+	}
+	return pairs
+}
+
+func (p point) die(ctx context.Context, s *suite) error {
+	if _, err := write(ctx, s.client, optimistic, p.all("old")); err != nil {
+		return err
+	}
+	keys := deadKeys(p.prefix())
+	if _, err := s.client.SplitRegions(ctx, [][]byte{[]byte(keys[1])}, false, nil); err != nil {
+		return fmt.Errorf("split: %w", err)
+	}
+	args := []string{"-pd", s.pd, fmt.Sprintf("-batch=%t", s.batch), "-die", p.name, "-prefix", p.prefix()}
+	output, err := exec.CommandContext(ctx, os.Args[0], args...).CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != diedExit {
+		return fmt.Errorf("the other client ended with %v: %s", err, output)
 	}
 	return nil
+}
+
+// resolve reads and writes what the client has left.
+func (p point) resolve(ctx context.Context, s *suite) error {
+	want := p.all("old")
+	if p.committed {
+		want = p.all("new")
+	}
+	if err := expect(ctx, s.client, want); err != nil {
+		return err
+	}
+	if _, err := write(ctx, s.other, optimistic, p.all("after")); err != nil {
+		return fmt.Errorf("write after it: %w", err)
+	}
+	return expect(ctx, s.client, p.all("after"))
 }

@@ -26,6 +26,8 @@ type suite struct {
 	pd    string
 	batch bool
 	rows  int
+	// left tells what became of the locks of the clients that died.
+	left chan error
 }
 
 type check struct {
@@ -60,7 +62,7 @@ func main() {
 		dieAt(ctx, open(*pd), *die, *prefix)
 		return
 	}
-	s := &suite{client: open(*pd), other: open(*pd), pd: *pd, batch: *batch, rows: *rows}
+	s := &suite{client: open(*pd), other: open(*pd), pd: *pd, batch: *batch, rows: *rows, left: make(chan error, 1)}
 	failed := 0
 	for _, c := range checks {
 		if !strings.Contains(c.name, *only) {
