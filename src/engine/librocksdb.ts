@@ -15,6 +15,7 @@ import { loadU64, NativeDatabase, statusError, storeU64, takeText } from "./libr
 import { withNativeOptions } from "./librocksdb_options.js";
 import { lockedError } from "./lock_holder.js";
 import { OpenHandles } from "./open_handles.js";
+import { pressureOf } from "./pressure.js";
 import { QueuedEngine } from "./queued_engine.js";
 import type {
   ArenaGet,
@@ -137,11 +138,15 @@ class LibrocksdbEngine extends QueuedEngine implements Engine {
   }
 
   stats(): EngineStats {
+    const property = (name: string): number => {
+      return this.handles.closed ? 0 : this.database.property(name);
+    };
     return {
       ...this.queue.stats(),
       snapshotsOpen: this.handles.snapshots,
       iteratorsOpen: this.handles.iterators,
-      sizeBytes: this.handles.closed ? 0 : this.database.property("rocksdb.total-sst-files-size"),
+      sizeBytes: property("rocksdb.total-sst-files-size"),
+      pressure: pressureOf(property),
     };
   }
 

@@ -53,7 +53,7 @@ const LIBROCKSDB = {
     POINTER,
     POINTER,
   ],
-  rocksdb_property_int: [INT, POINTER, TEXT, POINTER],
+  rocksdb_property_value: [POINTER, POINTER, TEXT],
   rocksdb_compact_range: ["void", POINTER, POINTER, SIZE, POINTER, SIZE],
   rocksdb_readoptions_create: [POINTER],
   rocksdb_readoptions_destroy: ["void", POINTER],

@@ -14,7 +14,6 @@ import type { CfName } from "./types.js";
 
 const ERROR_AT = 0;
 const LENGTH_AT = 8;
-const NUMBER_AT = 16;
 const ASYNC_ERROR_AT = 24;
 /** First byte that calls may use. */
 export const SCRATCH_AT = 64;
@@ -178,10 +177,11 @@ export class NativeDatabase {
     return out;
   }
 
-  /** Returns an integer property, 0 when RocksDB does not know it. */
+  /** Returns a property that is a number, 0 when RocksDB does not know it. */
   property(name: string): number {
-    const status = this.api.rocksdb_property_int(this.db, name, this.block.address + NUMBER_AT);
-    return status === 0 ? loadU64(this.block.words, NUMBER_AT) : 0;
+    // As text: properties with an argument in their name are no integers to RocksDB.
+    const value = this.api.rocksdb_property_value(this.db, name);
+    return value === 0 ? 0 : Number(takeText(this.api, value));
   }
 }
 

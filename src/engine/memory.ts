@@ -9,6 +9,7 @@ import { cfKey, cfUpperBound } from "./cf.js";
 import { MemoryIter } from "./memory_iter.js";
 import { MemoryTree, TreeCursor, type TreeNode, treeGet } from "./memory_tree.js";
 import { OpenHandles } from "./open_handles.js";
+import { NO_PRESSURE } from "./pressure.js";
 import { QueuedEngine } from "./queued_engine.js";
 import type {
   ArenaGet,
@@ -157,6 +158,7 @@ export class MemoryEngine extends QueuedEngine implements Engine {
       snapshotsOpen: this.handles.snapshots,
       iteratorsOpen: this.handles.iterators,
       sizeBytes: 0,
+      pressure: NO_PRESSURE,
     };
   }
 

@@ -8,6 +8,7 @@ import { compareBytes, TikvError } from "../base/index.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import { lockedError } from "./lock_holder.js";
 import { OpenHandles } from "./open_handles.js";
+import { pressureOf } from "./pressure.js";
 import { QueuedEngine } from "./queued_engine.js";
 import { RocksdbBridge } from "./rocksdb_bridge.js";
 import {
@@ -134,11 +135,15 @@ class RocksdbEngine extends QueuedEngine implements Engine {
   }
 
   stats(): EngineStats {
+    const property = (name: string): number => {
+      return this.handles.closed ? 0 : this.property(name);
+    };
     return {
       ...this.queue.stats(),
       snapshotsOpen: this.handles.snapshots,
       iteratorsOpen: this.handles.iterators,
-      sizeBytes: this.handles.closed ? 0 : this.property("rocksdb.total-sst-files-size"),
+      sizeBytes: property("rocksdb.total-sst-files-size"),
+      pressure: pressureOf(property),
     };
   }
 

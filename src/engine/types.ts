@@ -12,6 +12,8 @@
  * reused by the caller as soon as the call returns, unless the method says otherwise.
  */
 
+import type { EnginePressure } from "./pressure.js";
+
 export const CF_NAMES = ["default", "lock", "write", "raft"] as const;
 export type CfName = (typeof CF_NAMES)[number];
 
@@ -186,6 +188,8 @@ export interface EngineStats {
   readonly iteratorsOpen: number;
   /** Approximate bytes on disk, 0 for memory. */
   readonly sizeBytes: number;
+  /** How far flushes and compactions are behind. */
+  readonly pressure: EnginePressure;
 }
 
 export interface Engine {

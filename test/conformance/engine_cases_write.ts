@@ -1,6 +1,7 @@
 /** Cases: batches, their atomicity and order, sizes, range deletion, reopening. */
 import * as assert from "uvu/assert";
 import { utf8 } from "../../src/base/index.js";
+import { within } from "../support/within.js";
 import { apply, type EngineCase, getText, scanNow } from "./engine_case.js";
 
 const ORDER_ROUNDS = 3000;
@@ -93,6 +94,27 @@ export const WRITE_CASES: readonly EngineCase[] = [
       assert.ok(after.writes - before.writes <= 3, `${after.writes - before.writes} writes`);
       assert.ok(after.syncs - before.syncs <= 2, `${after.syncs - before.syncs} syncs`);
       assert.is(scanNow(engine, "default").length, 100);
+    },
+  },
+  {
+    title: "stats tell how far flushes and compactions are behind",
+    async run({ engine }) {
+      const { pressure } = engine.stats();
+      assert.equal(pressure, { immutableMemtables: 0, level0Files: 0, pendingCompactionBytes: 0 });
+      // More than a memtable of the harness holds.
+      for (let i = 0; i < 10; i++) {
+        const batch = engine.newWriteBatch();
+        batch.put("default", utf8(`k${i}`), patterned(KIB * KIB, i));
+        await engine.write(batch, { sync: false });
+      }
+      if (engine.binding === "memory") {
+        assert.equal(engine.stats().pressure, pressure);
+        return;
+      }
+      await within(5000, "a file in level 0", () => engine.stats().pressure.level0Files > 0);
+      await engine.compact();
+      assert.is(engine.stats().pressure.level0Files, 0);
+      assert.is(engine.stats().pressure.immutableMemtables, 0);
     },
   },
   {
