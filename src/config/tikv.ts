@@ -150,6 +150,11 @@ export function checkTikv(checked: Validated<typeof TIKV_FIELDS>): Problem[] {
     const text = "storage.max-key-size: must be smaller than raftstore.raft-entry-max-size";
     problems.push({ where: where("storage.max-key-size"), text });
   }
+  const soft = "storage.flow-control.soft-pending-compaction-bytes-limit";
+  if (values[soft] > values["storage.flow-control.hard-pending-compaction-bytes-limit"]) {
+    const text = `${soft}: must not be greater than the hard-pending-compaction-bytes-limit beside it`;
+    problems.push({ where: where(soft), text });
+  }
   if (
     values["server.addr"] === values["server.status-addr"] &&
     !/:0$/.test(values["server.addr"])

@@ -31,6 +31,34 @@ export const TXN_FIELDS = {
     "1d",
     "How often PD's clock is read for storage.max-ts.max-drift.",
   ),
+  "storage.flow-control.enable": bool(
+    true,
+    "Whether writes are slowed down and refused when the engine's flushes and compactions lag.",
+  ),
+  "storage.flow-control.memtables-threshold": int(
+    2,
+    1,
+    1_000,
+    "Above this many memtables that wait to be flushed, writes are slowed down. TiKV's default is 5.",
+  ),
+  "storage.flow-control.l0-files-threshold": int(
+    20,
+    1,
+    100_000,
+    "Above this many files in level 0, writes are slowed down.",
+  ),
+  "storage.flow-control.soft-pending-compaction-bytes-limit": size(
+    "192GiB",
+    "1MiB",
+    "1PiB",
+    "From here on a share of the writes is refused (ServerIsBusy), the more the nearer to the hard limit.",
+  ),
+  "storage.flow-control.hard-pending-compaction-bytes-limit": size(
+    "1TiB",
+    "1MiB",
+    "1PiB",
+    "From here on all writes are refused, but those that free.",
+  ),
   "pessimistic-txn.wait-for-lock-timeout": duration(
     "1s",
     "1ms",

@@ -71,6 +71,15 @@ export function storageOptions(config: TikvConfig): StorageOptions {
       ? config["resolved-ts.advance-ts-interval"]
       : 0,
     txn: txnOptions(config),
+    flowControl: {
+      enabled: config["storage.flow-control.enable"],
+      memtablesMax: config["storage.flow-control.memtables-threshold"],
+      level0FilesMax: config["storage.flow-control.l0-files-threshold"],
+      pendingCompactionSoftBytes:
+        config["storage.flow-control.soft-pending-compaction-bytes-limit"],
+      pendingCompactionHardBytes:
+        config["storage.flow-control.hard-pending-compaction-bytes-limit"],
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /** Options of storage: TiKV's [storage], [raftstore] and [readpool] keys that raw commands need. */
 import { LIMITS } from "../base/index.js";
 import { API_VERSION, type ApiVersion } from "../codec/index.js";
+import type { FlowControlOptions } from "./flow_controller.js";
 import { TXN_DEFAULTS, type TxnOptions } from "./txn_options.js";
 
 export interface StorageOptions {
@@ -31,11 +32,13 @@ export interface StorageOptions {
   /** How long long reads may hold the event loop in one turn, ms. */
   readonly readSliceMs: number;
   readonly txn: TxnOptions;
+  readonly flowControl: FlowControlOptions;
   /** resolved-ts.advance-ts-interval, ms; 0 (resolved-ts.enable = false): no stale reads. */
   readonly advanceTsIntervalMs: number;
 }
 
 const MIB = 1024 * 1024;
+const GIB = 1024 * MIB;
 
 /** TiKV's defaults; the last four bounds are ours: TiKV has a thread pool and no such bound. */
 export const STORAGE_DEFAULTS: StorageOptions = {
@@ -55,6 +58,14 @@ export const STORAGE_DEFAULTS: StorageOptions = {
   scanResponseMaxBytes: 256 * MIB,
   readSliceMs: 2,
   txn: TXN_DEFAULTS,
+  flowControl: {
+    enabled: true,
+    // TiKV's is 5, with memtables of its own for each column family; our engine stalls at 3.
+    memtablesMax: 2,
+    level0FilesMax: 20,
+    pendingCompactionSoftBytes: 192 * GIB,
+    pendingCompactionHardBytes: 1024 * GIB,
+  },
   advanceTsIntervalMs: 20_000,
 };
 

@@ -4,7 +4,8 @@
  * and so durable on a quorum.
  *
  * Invariant: the writes of one region are handed to its peer in the order of `write` and
- * `writeBytes` calls, held ones and `exclusive` sections included.
+ * `writeBytes` calls, `exclusive` sections included; only writes that flow control holds back can be
+ * overtaken.
  * Source: tikv src/server/raftkv/mod.rs, raftstore/store/worker/read.rs.
  */
 import { ok } from "../base/index.js";
@@ -31,6 +32,7 @@ import {
   undelivered,
 } from "./errors.js";
 import type { WriteQuota } from "./flow_control.js";
+import type { FlowGate } from "./flow_gate.js";
 import {
   BoundedSnapshot,
   type KvEngine,
@@ -57,6 +59,7 @@ export interface RaftKvDeps {
   /** Whether a write has to be refused for want of space; see raftstore/disk.ts. */
   readonly disk: { refuses(frees: boolean): boolean };
   readonly quota: WriteQuota;
+  readonly flow: FlowGate;
   readonly metrics: StorageMetrics;
 }
 
@@ -157,10 +160,7 @@ export class RaftKv implements KvEngine {
     }
     const refused = this.admit(sizeBytes, kind);
     if (refused !== undefined) return Promise.resolve(refused);
-    const write = { ...kind, header, data: batch.bytes(), count };
-    return new Promise((resolve) => {
-      this.gates.pass(peer.regionId, () => this.submit(peer, write, resolve));
-    });
+    return this.passOn(peer, { ...kind, header, data: batch.bytes(), count });
   }
 
   /**
@@ -178,10 +178,7 @@ export class RaftKv implements KvEngine {
     const refused = this.admit(representation.length, { frees: false });
     if (refused !== undefined) return Promise.resolve(refused);
     const data = representation.slice();
-    const write = { header, data, count: representationCount(data), frees: false };
-    return new Promise((resolve) => {
-      this.gates.pass(peer.regionId, () => this.submit(peer, write, resolve));
-    });
+    return this.passOn(peer, { header, data, count: representationCount(data), frees: false });
   }
 
   /**
@@ -215,11 +212,12 @@ export class RaftKv implements KvEngine {
   /** Refuses new requests ("TiKV is Closing"). */
   close(): void {
     this.closed = true;
+    this.deps.flow.close();
   }
 
   /** Writes and confirmed reads without an answer. */
   get running(): number {
-    return this.inFlight + this.confirms.running;
+    return this.inFlight + this.confirms.running + this.deps.flow.waiting;
   }
 
   private find(header: RequestHeader, by: ServedBy): Reply<ReadDelegate> {
@@ -270,6 +268,22 @@ export class RaftKv implements KvEngine {
     if (disk.refuses(frees)) return diskFullFailure(router.storeId);
     if (admitted === true) return undefined;
     return quota.tryAcquire(sizeBytes) ? undefined : busyFailure();
+  }
+
+  /** Through flow control, then through the region's gate. */
+  private passOn(peer: ReadDelegate, write: Admitted): Promise<Reply<void>> {
+    const { flow, quota } = this.deps;
+    const { length } = write.data;
+    return new Promise((resolve) => {
+      flow.pass(length, write.frees, (refused) => {
+        if (refused === undefined) {
+          this.gates.pass(peer.regionId, () => this.submit(peer, write, resolve));
+          return;
+        }
+        if (write.admitted !== true) quota.release(length);
+        resolve(refused);
+      });
+    });
   }
 
   private submit(

@@ -13,6 +13,8 @@ import { CausalTs } from "./causal_ts.js";
 import { checksumWith } from "./checksum.js";
 import { closingFailure, keyFailure } from "./errors.js";
 import { WriteQuota } from "./flow_control.js";
+import { FlowGate } from "./flow_gate.js";
+import { bindFlowMetrics, FlowMetrics } from "./flow_metrics.js";
 import { GcMetrics } from "./gc_metrics.js";
 import { GcWorker } from "./gc_worker.js";
 import { LatchQueue } from "./latches.js";
@@ -109,6 +111,19 @@ function gcWorker(
   });
 }
 
+/** Flow control with its metrics. */
+function flowGate({ flowControl }: StorageOptions, deps: StorageDeps): FlowGate {
+  const { clock, engine, timers } = deps;
+  const metrics = new FlowMetrics(deps.metrics);
+  const flow = new FlowGate(flowControl, {
+    ...{ clock, timers },
+    pressure: () => engine.stats().pressure,
+    onHeld: (waitedMs) => metrics.observeHeld(waitedMs),
+  });
+  bindFlowMetrics(deps.metrics, () => flow.state());
+  return flow;
+}
+
 /** The storage of one store. */
 export class RaftStorage implements Storage, BatchPath {
   readonly raw: RawStorage;
@@ -125,6 +140,7 @@ export class RaftStorage implements Storage, BatchPath {
   private readonly kv: RaftKv;
   private readonly pool: ReadPool;
   private readonly quota: WriteQuota;
+  private readonly flow: FlowGate;
   private readonly metrics: StorageMetrics;
   private readonly views: RegionViews;
   private readonly progress = new ReadProgress();
@@ -142,9 +158,10 @@ export class RaftStorage implements Storage, BatchPath {
     this.metrics = new StorageMetrics(deps.metrics);
     this.quota = new WriteQuota(options.schedulerPendingWriteThresholdBytes);
     this.views = new RegionViews(router);
-    const { metrics, quota } = this;
+    this.flow = flowGate(options, deps);
+    const { flow, metrics, quota } = this;
     const nextTurn = deps.nextTurn ?? setImmediate;
-    this.kv = new RaftKv(options, { engine, router, disk, quota, metrics });
+    this.kv = new RaftKv(options, { engine, router, disk, quota, flow, metrics });
     this.pool = new ReadPool(
       {
         activeMax: options.readPoolActiveMax,
@@ -276,6 +293,7 @@ export class RaftStorage implements Storage, BatchPath {
   /** Starts the background passes. */
   start(): void {
     assert(!this.closed, "a stopped storage does not start again");
+    this.flow.start();
     this.ttlChecker.start();
     this.gcWorker?.start();
     this.txn.start();

@@ -30,6 +30,8 @@ const STORAGE: StorageOptions = {
   ttlCheckPollIntervalMs: 0,
   gcPollIntervalMs: 0,
   advanceTsIntervalMs: 1_000,
+  // Simulated disks compact nothing.
+  flowControl: { ...STORAGE_DEFAULTS.flowControl, enabled: false },
 };
 /** With GC; virtual time. */
 const GC_POLL_MS = 500;

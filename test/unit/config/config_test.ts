@@ -160,6 +160,14 @@ const BAD: readonly (readonly [string, string, readonly string[]])[] = [
     ],
   ],
   [
+    "a soft limit above the hard one",
+    '[storage.flow-control]\nsoft-pending-compaction-bytes-limit = "2TiB"\n',
+    [
+      "f.toml:2: storage.flow-control.soft-pending-compaction-bytes-limit: must not be greater than " +
+        "the hard-pending-compaction-bytes-limit beside it",
+    ],
+  ],
+  [
     "a receive limit below what stores send each other",
     '[limits]\nreceive-message-size = "1MiB"\n',
     [

@@ -1,43 +1,13 @@
 /** Metrics of lock waits: TiKV's names and labels, values as the machines count them. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { Labels, MetricsRegistry } from "../../../src/base/index.js";
 import { LockManagerMetrics } from "../../../src/storage/lock_manager_metrics.js";
 import { Detector } from "../../../src/txn/index.js";
 import { waitFor } from "../../support/lock_waits.js";
-
-/** Keeps values by name and labels. */
-class Values {
-  readonly byName = new Map<string, number>();
-  private collect = (): void => undefined;
-  readonly registry: MetricsRegistry = {
-    counter: ({ name }) => ({ inc: (amount = 1, labels) => this.add(name, labels, amount) }),
-    gauge: ({ name }) => ({ set: (value, labels) => this.set(name, labels, value) }),
-    histogram: ({ name }) => ({ observe: (value, labels) => this.add(name, labels, value) }),
-    onCollect: (collect) => {
-      this.collect = collect;
-    },
-  };
-
-  scrape(): Record<string, number> {
-    this.collect();
-    return Object.fromEntries(this.byName);
-  }
-
-  private add(name: string, labels: Labels | undefined, amount: number): void {
-    this.set(name, labels, (this.byName.get(idOf(name, labels)) ?? 0) + amount);
-  }
-
-  private set(name: string, labels: Labels | undefined, value: number): void {
-    this.byName.set(idOf(name, labels), value);
-  }
-}
-
-const idOf = (name: string, labels?: Labels): string =>
-  labels === undefined ? name : `${name} ${Object.values(labels).join()}`;
+import { MetricValues } from "../../support/metric_values.js";
 
 test("waits, tasks and errors under TiKV's names", () => {
-  const values = new Values();
+  const values = new MetricValues();
   const metrics = new LockManagerMetrics(values.registry);
   const none = (): void => undefined;
   const detector = new Detector({ connect: none, send: none, close: none });

@@ -9,6 +9,7 @@ import {
   utf8Decode,
 } from "../../../src/base/index.js";
 import { keyFromRaw } from "../../../src/codec/index.js";
+import { type EnginePressure, NO_PRESSURE } from "../../../src/engine/index.js";
 import { loadKernels } from "../../../src/kernel/index.js";
 import {
   type RegionError,
@@ -36,6 +37,9 @@ interface Setup {
   readonly regions: FakeRegions;
   readonly storage: RaftStorage;
   readonly clock: FakeClock;
+  readonly timers: FakeTimers;
+  /** What the engine says from now on about itself. */
+  readonly press: (pressure: EnginePressure) => void;
   /** Two regions, cut at "m". */
   readonly left: FakePeer;
   readonly right: FakePeer;
@@ -47,10 +51,14 @@ async function withRegions(
   options: Partial<StorageOptions> = {},
 ): Promise<void> {
   const engine = await memoryEngine();
+  const { stats } = engine;
+  let pressure = NO_PRESSURE;
+  engine.stats = () => ({ ...stats.call(engine), pressure });
   const regions = new FakeRegions(engine);
   const left = regions.add(2n, EMPTY_BYTES, utf8("m"));
   const right = regions.add(3n, utf8("m"), EMPTY_BYTES);
   const clock = new FakeClock();
+  const timers = new FakeTimers(clock);
   const storage = new RaftStorage(
     { ...STORAGE_DEFAULTS, ...options },
     {
@@ -59,14 +67,18 @@ async function withRegions(
       disk: { refuses: () => false },
       pd: new FakePd(),
       clock,
-      timers: new FakeTimers(),
+      timers,
       logger: NULL_LOGGER,
       metrics: NULL_METRICS,
       kernels: KERNELS,
     },
   );
   try {
-    await use({ regions, storage, clock, left, right, ctx: regions.context(left) });
+    const press = (now: EnginePressure): void => {
+      pressure = now;
+    };
+    const ctx = regions.context(left);
+    await use({ regions, storage, clock, timers, press, left, right, ctx });
   } finally {
     regions.holds = false;
     regions.deliver();
@@ -450,6 +462,36 @@ test("ReadIndex: by the leader's log, or by a follower's question", async () => 
     assert.equal(kinds, [false, true]);
     const stale = await storage.regions.readIndex({ ...ctx, version: 0n });
     assert.is(errorOf(stale).kind, "epochNotMatch");
+  });
+});
+
+test("an engine that lags: writes wait or are refused, deletes go on, a stop answers them", async () => {
+  await withRegions(async ({ storage, regions, timers, press, ctx }) => {
+    storage.start();
+    const put = (key: string, bytes = 1) =>
+      storage.raw.put(ctx, "", pair(key, "v".repeat(bytes)), false);
+    press({ ...NO_PRESSURE, level0Files: 21 });
+    timers.advance(1000);
+    for (let i = 0; i < 40; i++) timers.advance(1000);
+    const quarter = 16 * 1024;
+    const sent = regions.sent.length;
+    const writes = [put("a", quarter), put("b", quarter), storage.raw.delete(ctx, "", KEY, false)];
+    await turn();
+    assert.is(regions.sent.length - sent, 2, "b waits for its time, the delete does not");
+    timers.advance(1000);
+    for (const reply of await Promise.all(writes)) assert.ok(reply.ok);
+    press({ ...NO_PRESSURE, pendingCompactionBytes: 2 ** 40 });
+    timers.advance(1000);
+    assert.is(errorOf(await put("c")).kind, "serverIsBusy");
+    assert.ok((await storage.raw.delete(ctx, "", KEY, false)).ok);
+    press({ ...NO_PRESSURE, level0Files: 21 });
+    timers.advance(1000);
+    const held = [put("d", quarter), put("e")];
+    await turn();
+    assert.is(storage.running, 1);
+    storage.close();
+    assert.ok((await held[0])?.ok);
+    assert.is(errorOf((await held[1]) as Reply<void>).kind, "other");
   });
 });
 
