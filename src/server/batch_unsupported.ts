@@ -1,8 +1,7 @@
 /**
  * Answers to commands of BatchCommands that this store does not serve. A client cannot get
  * UNIMPLEMENTED for one command of a batch, so each gets its response message with the error field
- * that clients turn into an error of that request. Import is refused in the same way. A status of
- * transactions that is broadcast is thanked for and not kept.
+ * that clients turn into an error of that request. Import is refused in the same way.
  */
 import type { MethodName } from "../pb/index.js";
 import { type Rpc, rpc } from "./rpc.js";
@@ -10,7 +9,7 @@ import { type Rpc, rpc } from "./rpc.js";
 type TikvMethod = MethodName<"tikvpb.Tikv">;
 
 /** How a response message reports an error. */
-type ErrorField = "keyError" | "keyErrors" | "text" | "otherError" | "none";
+type ErrorField = "keyError" | "keyErrors" | "text" | "otherError";
 
 const UNSUPPORTED: readonly (readonly [number, TikvMethod, ErrorField])[] = [
   [5, "KvImport", "text"],
@@ -21,7 +20,6 @@ const UNSUPPORTED: readonly (readonly [number, TikvMethod, ErrorField])[] = [
   [36, "KvPrepareFlashbackToVersion", "text"],
   [37, "KvFlush", "keyErrors"],
   [38, "KvBufferBatchGet", "keyError"],
-  [40, "BroadcastTxnStatus", "none"],
 ];
 
 function errorMessageOf(field: ErrorField, text: string): object {
@@ -34,8 +32,6 @@ function errorMessageOf(field: ErrorField, text: string): object {
       return { error: text };
     case "otherError":
       return { otherError: text };
-    case "none":
-      return {};
   }
 }
 

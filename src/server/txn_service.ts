@@ -15,6 +15,7 @@ import {
 } from "./txn_read_handlers.js";
 import { type TxnCall, txnRpc } from "./txn_rpc.js";
 import {
+  broadcastTxnStatus,
   kvBatchRollback,
   kvCheckSecondaryLocks,
   kvCheckTxnStatus,
@@ -52,6 +53,7 @@ export const TXN_RPCS: readonly Rpc[] = [
   txnRpc("KvCheckTxnStatus", 25, "kv_check_txn_status", kvCheckTxnStatus),
   txnRpc("KvTxnHeartBeat", 26, "kv_txn_heart_beat", kvTxnHeartBeat),
   txnRpc("KvCheckSecondaryLocks", 33, "kv_check_secondary_locks", kvCheckSecondaryLocks),
+  txnRpc("BroadcastTxnStatus", 40, "broadcast_txn_status", broadcastTxnStatus),
   txnRpc("MvccGetByKey", 0, "mvcc_get_by_key", mvccGetByKey),
   txnRpc("MvccGetByStartTs", 0, "mvcc_get_by_start_ts", mvccGetByStartTs),
   txnRpc("GetStoreSafeTS", 0, "get_store_safe_ts", getStoreSafeTs),

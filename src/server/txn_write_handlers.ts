@@ -9,7 +9,7 @@ import type { SecondaryLocksStatus, TxnStatus, TxnStatusAction } from "../txn/in
 import { regionErrorToProto } from "./error_map.js";
 import { keyErrorToProto, lockInfoToProto } from "./key_error.js";
 import { txnContext } from "./txn_context.js";
-import { encodedBound, encodedKeys, prewriteRequest, resolveLockRequest } from "./txn_requests.js";
+import { encodedKeys, prewriteRequest, resolveLockRequest } from "./txn_requests.js";
 import { failed, failedKeys, type RegionFailure, type TxnCall } from "./txn_rpc.js";
 
 const { Action } = kvrpcpb;
@@ -172,15 +172,29 @@ export async function kvResolveLock(
   return outcome(call, reply, () => ({}));
 }
 
-/** All versions between the bounds go, whoever reads them. */
+/** What the client of a large transaction tells every store. The answer says nothing, as in TiKV. */
+export function broadcastTxnStatus(
+  call: TxnCall,
+  { txnStatus }: kvrpcpb.BroadcastTxnStatusRequest,
+): kvrpcpb.IBroadcastTxnStatusResponse {
+  call.storage.noteTxnStatus(
+    txnStatus.map(({ startTs, commitTs }) => ({
+      startTs: toBigInt(startTs),
+      commitTs: toBigInt(commitTs),
+    })),
+  );
+  return {};
+}
+
+/** All versions between the bounds go, whoever reads them. An empty end is a key here, as in TiKV. */
 export async function kvDeleteRange(
   call: TxnCall,
   { context, startKey, endKey, notifyOnly }: kvrpcpb.DeleteRangeRequest,
 ): Promise<kvrpcpb.IDeleteRangeResponse> {
   const reply = await call.storage.deleteRange(
     txnContext(context),
-    encodedBound(startKey),
-    encodedBound(endKey),
+    keyFromRaw(startKey),
+    keyFromRaw(endKey),
     notifyOnly,
   );
   if (reply.ok) return {};

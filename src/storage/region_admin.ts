@@ -14,8 +14,9 @@ import {
   type RegionRouter,
 } from "../raftstore/index.js";
 import type { RawFormat } from "../raw/index.js";
-import { regionFailure, undelivered } from "./errors.js";
-import type { RegionAdmin, Reply, RequestContext } from "./types.js";
+import { type Failure, regionFailure, undelivered } from "./errors.js";
+import { decodeVerdict, encodeChecks } from "./read_check.js";
+import type { ReadCheck, ReadIndexResult, RegionAdmin, Reply, RequestContext } from "./types.js";
 
 /** Returns region keys, ascending, each once. */
 function regionKeys(
@@ -42,8 +43,15 @@ function ask<T, R>(
   });
 }
 
+/** Raises max_ts; a failure when the timestamp is too far ahead of PD's clock. */
+export type RaiseMaxTs = (ts: bigint) => Promise<Failure | undefined>;
+
 /** Returns the commands over `router`; raw split keys are encoded as `format` encodes keys. */
-export function regionAdmin(router: RegionRouter, format: RawFormat): RegionAdmin {
+export function regionAdmin(
+  router: RegionRouter,
+  format: RawFormat,
+  raise: RaiseMaxTs,
+): RegionAdmin {
   return {
     split: (ctx, userKeys, isRaw) =>
       ask(
@@ -61,16 +69,31 @@ export function regionAdmin(router: RegionRouter, format: RawFormat): RegionAdmi
         }),
         ({ regions }: AdminResult): readonly RegionInfo[] => regions,
       ),
-    readIndex: async (ctx) => {
-      const found = checkRequest(ctx, router.storeId, (id) => router.delegate(id), "replica");
-      if (!found.ok) return regionFailure(found.error);
-      const replicaRead = !found.value.isLeader;
-      return ask(
-        router,
-        ctx,
-        (done) => ({ kind: "read", command: { header: ctx, replicaRead, done } }),
-        ({ readIndex }: { readonly readIndex: number }) => BigInt(readIndex),
-      );
-    },
+    readIndex: (ctx, check) => readIndex(router, raise, ctx, check),
   };
+}
+
+/** The context that a read brings with it is the check that leaders make for replica reads. */
+async function readIndex(
+  router: RegionRouter,
+  raise: RaiseMaxTs,
+  ctx: RequestContext,
+  check: ReadCheck | undefined,
+): Promise<Reply<ReadIndexResult>> {
+  const found = checkRequest(ctx, router.storeId, (id) => router.delegate(id), "replica");
+  if (!found.ok) return regionFailure(found.error);
+  // Leaders take the timestamp as it is: one of the far future has to be refused here.
+  const refused = check === undefined ? undefined : await raise(check.ts);
+  if (refused !== undefined) return refused;
+  const replicaRead = !found.value.isLeader;
+  const checks = check === undefined ? {} : { check: encodeChecks([check]) };
+  return ask<{ readonly readIndex: number; readonly verdict: Uint8Array }, ReadIndexResult>(
+    router,
+    ctx,
+    (done) => ({ kind: "read", command: { header: ctx, replicaRead, ...checks, done } }),
+    (confirmed) => {
+      const [locked] = decodeVerdict(confirmed.verdict);
+      return locked === undefined ? { readIndex: BigInt(confirmed.readIndex) } : { locked };
+    },
+  );
 }

@@ -189,7 +189,7 @@ export class RaftStorage implements Storage, BatchPath {
       safeTs: this.progress,
       safeTsOfRange: (start, end) => safeTsOfRange(start, end, this.progress, router),
     });
-    this.regions = regionAdmin(router, format);
+    this.regions = regionAdmin(router, format, (ts) => this.txn.maxTs.refusal(ts));
     this.debug = storeDebug(engine, router);
     this.ttlChecker = new TtlChecker(options.ttlCheckPollIntervalMs, {
       format,

@@ -1,7 +1,7 @@
 /** Failures of transactional requests: from those of regions and from what commands answer. */
 import type { RegionError } from "../raftstore/index.js";
 import type { TxnError } from "../txn/index.js";
-import { busyFailure, type Failure } from "./errors.js";
+import type { Failure } from "./errors.js";
 import type { TxnStorageError } from "./txn_types.js";
 
 export type TxnFailure = { readonly ok: false; readonly error: TxnStorageError };
@@ -36,9 +36,21 @@ export function fromFailure({ error }: Failure): TxnFailure {
   return error.type === "region" ? txnRegionFailure(error.error) : invalidRequest(error.message);
 }
 
-/** The request took longer than its client waits. */
+/** The request took longer than its client waits. Clients know it by either text. */
 export function deadlineFailure(): TxnFailure {
-  return fromFailure(busyFailure("deadline is exceeded"));
+  const reason = "deadline is exceeded";
+  return txnRegionFailure({
+    kind: "serverIsBusy",
+    message: "Deadline is exceeded",
+    reason,
+    backoffMs: 0,
+  });
+}
+
+/** A timestamp too far ahead of PD's clock; a region error, since clients ask nobody else then. */
+export function invalidMaxTsFailure(ts: bigint, limit: bigint): TxnFailure {
+  const message = `invalid max_ts update: ${ts} exceeds the limit ${limit}`;
+  return txnRegionFailure({ kind: "other", message });
 }
 
 /** Whether a reply says that the store has too much to do. */

@@ -8,7 +8,8 @@ import { type Clock, idToNumber, type Logger, type Timers } from "../base/index.
 import { composeTs, TS_MAX, tsPhysical } from "../codec/index.js";
 import type { PdPort, ReadDelegate } from "../raftstore/index.js";
 import type { ConcurrencyManager } from "../txn/index.js";
-import { invalidRequest, type TxnFailure } from "./txn_errors.js";
+import { type Failure, regionFailure } from "./errors.js";
+import { invalidMaxTsFailure, type TxnFailure } from "./txn_errors.js";
 import type { TxnOptions } from "./txn_options.js";
 
 export interface MaxTsDeps {
@@ -72,14 +73,19 @@ export class MaxTs {
     return true;
   }
 
+  /** Raises max_ts; resolves with the failure that a request without a transaction is told. */
+  async refusal(ts: bigint): Promise<Failure | undefined> {
+    const refused = await this.raise(ts);
+    return refused?.error.type === "region" ? regionFailure(refused.error.error) : undefined;
+  }
+
   private async raiseBeyond(ts: bigint): Promise<TxnFailure | undefined> {
     const { concurrencyManager, logger } = this.deps;
     await this.timestamp();
     const limit = this.limit ?? ts;
     if (ts > limit) {
       logger.warn("a read is too far ahead of pd's clock", { ts, limit });
-      const text = `invalid max_ts update: ${ts} exceeds the limit ${limit}`;
-      return invalidRequest(`${text} (pd's tso and max-ts.max-drift)`);
+      return invalidMaxTsFailure(ts, limit);
     }
     concurrencyManager.updateMaxTs(ts);
     return undefined;

@@ -12,7 +12,7 @@ import type { LockInfo } from "../txn/index.js";
 import { type Failure, regionFailure } from "./errors.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import type { ReadCheck } from "./read_check.js";
-import { checkTxnVersion } from "./txn_check.js";
+import { checkTxnRange, checkTxnVersion } from "./txn_check.js";
 import type { TxnDeps } from "./txn_deps.js";
 import { fromFailure, type TxnFailure, txnFailure } from "./txn_errors.js";
 import type { MaxTs } from "./txn_max_ts.js";
@@ -160,6 +160,17 @@ export function refuseRead(
   keys: Iterable<Uint8Array>,
 ): TxnFailure | undefined {
   return checkTxnVersion({ storage: options.apiVersion, request: apiVersion, command }, keys);
+}
+
+/** As `refuseRead`, for a read of `[start, end)`. */
+export function refuseRange(
+  { options }: TxnDeps,
+  command: string,
+  { apiVersion }: TxnContext,
+  start: Uint8Array,
+  end: Uint8Array,
+): TxnFailure | undefined {
+  return checkTxnRange({ storage: options.apiVersion, request: apiVersion, command }, start, end);
 }
 
 /** Unwraps the reply of a read whose own answer is a TxnReply. */

@@ -12,13 +12,14 @@ import { type Failure, regionFailure } from "./errors.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import { keysFailure } from "./raw_context.js";
 import type { ReadPool, SlicedRead } from "./read_pool.js";
-import { deadlineFailure, failed } from "./txn_errors.js";
+import { deadlineFailure, failed, type TxnFailure } from "./txn_errors.js";
 import type { MemoryLockKeeper } from "./txn_lock_keeper.js";
 import {
   type ReadGate,
   type ReadGateDeps,
   type ReadPlace,
   readPointOf,
+  refuseRange,
   refuseRead,
   unwrapOne,
 } from "./txn_read_gate.js";
@@ -34,10 +35,11 @@ import type {
 } from "./txn_types.js";
 import type { ReadReply, Reply } from "./types.js";
 
-/** Where a read looks, and why that is not in a peer's region. */
+/** Where a read looks, why that is not in a peer's region, and why it may not look there at all. */
 interface RegionPlace {
   readonly place: ReadPlace;
   readonly outside: (peer: ReadDelegate) => Failure | undefined;
+  readonly refused?: TxnFailure | undefined;
 }
 
 /** A read that was opened, or what it answers without data. */
@@ -74,7 +76,8 @@ export class TxnScans {
         : { lower, upper };
     const place = { start: range.lower, end: range.upper };
     const outside = (peer: ReadDelegate) => startFailure(startKey, peer);
-    return this.pooled<readonly TxnPair[]>(run, version, { place, outside }, (point) => {
+    const refused = refuseRange(this.deps, run.tag, ctx, lower, upper);
+    return this.pooled<readonly TxnPair[]>(run, version, { place, outside, refused }, (point) => {
       const blocked = this.gate.blocked(run, point, place);
       if (blocked !== undefined) return blocked;
       return (snapshot) => new ScanRead(this.deps, run, snapshot, point, { ...request, ...range });
@@ -89,14 +92,18 @@ export class TxnScans {
   ): Promise<TxnReply<readonly TxnPair[]>> {
     const place = { keys };
     const outside = (peer: ReadDelegate) => keysFailure(keys, peer);
-    return this.pooled<readonly TxnPair[]>(run, version, { place, outside }, (point) => {
+    const refused = refuseRead(this.deps, run.tag, run.ctx, keys);
+    return this.pooled<readonly TxnPair[]>(run, version, { place, outside, refused }, (point) => {
       const blocked = this.gate.blocked(run, point, place);
       if (blocked !== undefined) return blocked;
       return (snapshot) => new BatchGetRead(run, snapshot, point, keys);
     });
   }
 
-  /** On the leader alone; a lock in memory that may be meant ends the request. */
+  /**
+   * On the leader alone; a lock in memory that may be meant ends the request. Of no API version: who
+   * collects garbage goes by regions, whose bounds are those of other modes.
+   */
   scanLock(
     ctx: TxnContext,
     request: ScanLockRequest,
@@ -129,7 +136,8 @@ export class TxnScans {
     const current = { ...ctx, staleRead: false };
     const run = new ReadRun(this.deps, "start_ts_mvcc", current, [], details);
     type Found = { readonly key: Uint8Array; readonly info: MvccInfo } | undefined;
-    const whole = { place: { keys: [] }, outside: () => undefined };
+    const refused = refuseRead(this.deps, run.tag, ctx, []);
+    const whole = { place: { keys: [] }, outside: () => undefined, refused };
     return this.pooled<Found>(run, 0n, whole, () => (snapshot) => {
       return new StartTsRead(run, snapshot, startTs);
     });
@@ -139,13 +147,12 @@ export class TxnScans {
   private async pooled<T>(
     run: ReadRun,
     ts: bigint,
-    { place, outside }: RegionPlace,
+    { place, outside, refused }: RegionPlace,
     begin: (
       point: ReadPoint,
     ) => TxnReply<T> | ((snapshot: RegionSnapshot) => SlicedRead<TxnReply<T>>),
   ): Promise<TxnReply<T>> {
-    const { ctx, keys, tag } = run;
-    const refused = refuseRead(this.deps, tag, ctx, keys);
+    const { ctx } = run;
     if (refused !== undefined) return refused;
     const raised = await this.gate.raised<undefined>(ctx, ts, () => ok(undefined));
     if (!raised.ok) return run.end(raised);

@@ -35,6 +35,7 @@ import type {
   GroupedKind,
   TxnContext,
   TxnReply,
+  TxnStatusNews,
 } from "./txn_types.js";
 import type { Reply } from "./types.js";
 
@@ -90,6 +91,11 @@ export class TxnScheduler {
     commands: readonly GroupedCommand<K>[],
   ): void {
     this.groups.run(ctx, commands);
+  }
+
+  /** Notes what others say of transactions; those that end below their start are none. */
+  noteTxnStatus(news: readonly TxnStatusNews[]): void {
+    for (const one of news) if (one.commitTs > one.startTs) this.tasks.statusCache.note(one);
   }
 
   /** Runs a pessimistic lock again that has waited for another one. */

@@ -4,11 +4,13 @@
  */
 import {
   type Clock,
+  compareBytes,
   type Logger,
   type MetricsRegistry,
   ok,
   type Result,
   type Timers,
+  toHex,
 } from "../base/index.js";
 import { dataEndKey, dataKey } from "../codec/index.js";
 import type { Kernels } from "../kernel/index.js";
@@ -35,7 +37,7 @@ import type { StorageMetrics } from "./metrics.js";
 import type { StorageOptions } from "./options.js";
 import { judgeChecks } from "./read_check.js";
 import type { ReadPool } from "./read_pool.js";
-import { checkTxnVersion, textOfInvalid } from "./txn_check.js";
+import { checkTxnRange, textOfInvalid } from "./txn_check.js";
 import { DeadlockDriver, type OpenDeadlockTransport } from "./txn_deadlock.js";
 import type { TxnDeps } from "./txn_deps.js";
 import { MemoryLockKeeper } from "./txn_lock_keeper.js";
@@ -58,6 +60,7 @@ import type {
   TxnPair,
   TxnReply,
   TxnScanRequest,
+  TxnStatusNews,
   TxnStorage,
 } from "./txn_types.js";
 import type { Reply } from "./types.js";
@@ -86,6 +89,8 @@ export interface TxnStorageDeps {
 
 /** Waits at a time; more are answered as if their time were over. */
 const WAITERS_MAX = 65_536;
+/** Of a key in an error text. */
+const SHOWN_KEY_BYTES = 64;
 
 export class RaftTxnStorage implements TxnStorage {
   readonly concurrencyManager = new ConcurrencyManager(0n);
@@ -215,6 +220,10 @@ export class RaftTxnStorage implements TxnStorage {
     this.scheduler.runTogether(ctx, commands);
   }
 
+  noteTxnStatus(news: readonly TxnStatusNews[]): void {
+    this.scheduler.noteTxnStatus(news);
+  }
+
   mvccByKey(ctx: TxnContext, key: Uint8Array): Promise<TxnReply<MvccInfo>> {
     return this.reads.mvccByKey(ctx, key);
   }
@@ -226,7 +235,10 @@ export class RaftTxnStorage implements TxnStorage {
     return this.scans.mvccByStartTs(ctx, startTs);
   }
 
-  /** Without latches and whatever the locks say, as in TiKV: for data that nobody uses any more. */
+  /**
+   * Without latches and whatever the locks say, as in TiKV: for data that nobody uses any more. The
+   * range is closed on both sides; an empty one is refused.
+   */
   async deleteRange(
     ctx: TxnContext,
     startKey: Uint8Array,
@@ -237,10 +249,14 @@ export class RaftTxnStorage implements TxnStorage {
     const { kv, metrics } = this.deps;
     metrics.onCommand(command);
     const check = { storage: this.options.apiVersion, request: ctx.apiVersion, command };
-    const refused = checkTxnVersion(check, [startKey]);
+    const refused = checkTxnRange(check, startKey, endKey);
     if (refused !== undefined) return keyFailure(textOfInvalid(refused));
     const peer = kv.check(ctx);
     if (!peer.ok) return peer;
+    if (compareBytes(startKey, endKey) >= 0) {
+      const [start, end] = [startKey, endKey].map((key) => toHex(key.subarray(0, SHOWN_KEY_BYTES)));
+      return keyFailure(`invalid delete range command, start_key: ${start}, end_key: ${end}`);
+    }
     const outside = checkRangeInRegion(startKey, endKey, peer.value.region);
     if (outside !== undefined) return outside;
     const batch = kv.newBatch();

@@ -17,7 +17,13 @@ import {
 import { busyFailure } from "./errors.js";
 import { WriteQuota } from "./flow_control.js";
 import type { WriteKind } from "./kv_engine.js";
-import { checkTxnKeySize, checkTxnVersion, keysOfRequest, requestBytes } from "./txn_check.js";
+import {
+  beginsTxn,
+  checkTxnKeySize,
+  checkTxnVersion,
+  keysOfRequest,
+  requestBytes,
+} from "./txn_check.js";
 import { deadlineOf } from "./txn_deps.js";
 import { fromFailure, isBusy, type TxnFailure } from "./txn_errors.js";
 import type { Leaving } from "./txn_memory_locks.js";
@@ -65,7 +71,8 @@ export class TxnTasks {
     const keys = keysOfRequest(request);
     const command = commandOf(request.kind as K).tag;
     const check = { storage: options.apiVersion, request: apiVersion, command };
-    return checkTxnVersion(check, keys) ?? checkTxnKeySize(keys, options.maxKeySizeBytes);
+    const ofMode = beginsTxn(request) ? keys : [];
+    return checkTxnVersion(check, ofMode) ?? checkTxnKeySize(keys, options.maxKeySizeBytes);
   }
 
   /** Admits a request. Returns undefined, and has answered it, when there is too much to do. */

@@ -84,6 +84,12 @@ export interface ScanLockRequest {
   readonly limit: number;
 }
 
+/** What a client tells all stores of a large transaction; 0n = not known. */
+export interface TxnStatusNews {
+  readonly startTs: bigint;
+  readonly commitTs: bigint;
+}
+
 /** One transaction that waits for a lock here, and since when. */
 export interface LockWait extends WaitForEntry {
   readonly waitMs: number;
@@ -107,7 +113,6 @@ export interface TxnStorage {
     version: bigint,
     details: ExecDetails,
   ): TxnReply<GetResult> | Promise<TxnReply<GetResult>>;
-  /** Missing keys are left out, as in TiKV; a key's own error stands in its pair. */
   /**
    * Gets of one context, each at its own version, where all of them can be answered at once.
    * undefined: they cannot, or not this one; `get` answers, or says why not. Takes a turn of the
@@ -118,6 +123,7 @@ export interface TxnStorage {
     items: readonly PointItem[],
     details: ExecDetails,
   ): readonly (GetResult | undefined)[] | undefined;
+  /** Missing keys are left out, as in TiKV; a key's own error stands in its pair. */
   batchGet(
     ctx: TxnContext,
     keys: readonly Uint8Array[],
@@ -149,13 +155,18 @@ export interface TxnStorage {
     ctx: TxnContext,
     commands: readonly GroupedCommand<K>[],
   ): void;
+  /** Notes transactions that are committed; of others nothing is kept. */
+  noteTxnStatus(news: readonly TxnStatusNews[]): void;
   mvccByKey(ctx: TxnContext, key: Uint8Array): Promise<TxnReply<MvccInfo>>;
   /** undefined: the transaction left nothing here. */
   mvccByStartTs(
     ctx: TxnContext,
     startTs: bigint,
   ): Promise<TxnReply<{ readonly key: Uint8Array; readonly info: MvccInfo } | undefined>>;
-  /** Deletes all versions in `[startKey, endKey)`; `notifyOnly` replicates an empty command. */
+  /**
+   * Deletes all versions in `[startKey, endKey)`, neither end open; `notifyOnly` replicates an empty
+   * command.
+   */
   deleteRange(
     ctx: TxnContext,
     startKey: Uint8Array,

@@ -9,11 +9,14 @@ import type { Result } from "../base/index.js";
 import type { ApiVersion } from "../codec/index.js";
 import type { ArenaGet, ArenaGetResult, CfName } from "../engine/index.js";
 import type { ReadDelegate, RegionError, RegionInfo, RequestHeader } from "../raftstore/index.js";
+import type { LockInfo } from "../txn/index.js";
+import type { ReadCheck } from "./read_check.js";
 import type { LeaderInfo } from "./resolved_ts/advance.js";
 import type { TxnStorage } from "./txn_types.js";
 
 export { API_VERSION, type ApiVersion } from "../codec/index.js";
 export type { PeerInfo, RegionError, RegionInfo } from "../raftstore/index.js";
+export type { ReadCheck } from "./read_check.js";
 
 /** kvrpcpb.Context, the part that storage checks; absent fields are 0. */
 export interface RequestContext {
@@ -165,6 +168,9 @@ export interface BatchPath {
   writeBytes(region: RegionView, representation: Uint8Array): Promise<Reply<void>>;
 }
 
+/** What a replica read asked the leader: the index up to which to apply, or the lock that it met. */
+export type ReadIndexResult = { readonly readIndex: bigint } | { readonly locked: LockInfo };
+
 /** Commands on regions. */
 export interface RegionAdmin {
   /**
@@ -176,8 +182,12 @@ export interface RegionAdmin {
     userKeys: readonly Uint8Array[],
     isRaw: boolean,
   ): Promise<Reply<readonly RegionInfo[]>>;
-  /** Resolves with an index that covers all that is acknowledged; any replica is asked. */
-  readIndex(ctx: RequestContext): Promise<Reply<bigint>>;
+  /**
+   * Resolves with an index that covers all that is acknowledged; any replica is asked. With a check,
+   * max_ts of the leader is raised to its `ts`, and a memory lock of the leader that blocks such a
+   * read is the answer instead.
+   */
+  readIndex(ctx: RequestContext, check?: ReadCheck): Promise<Reply<ReadIndexResult>>;
 }
 
 /** The records of a region on disk, as bytes of raft_serverpb messages. */

@@ -6,6 +6,7 @@ import type {
   Reply,
   TxnContext,
   TxnReply,
+  TxnStatusNews,
   TxnStorage,
   TxnStorageError,
 } from "../../src/storage/index.js";
@@ -42,6 +43,13 @@ export class FakeTxnStorage implements TxnStorage {
     const call = this.calls.at(-1);
     if (call === undefined) throw new Error("nothing was asked");
     return call;
+  }
+
+  /** What was broadcast of transactions. */
+  readonly news: TxnStatusNews[] = [];
+
+  noteTxnStatus(news: readonly TxnStatusNews[]): void {
+    this.news.push(...news);
   }
 
   readonly get = this.#read("get");

@@ -40,6 +40,7 @@ const METHODS = {
   checkTxnStatus: ["KvCheckTxnStatus", "CheckTxnStatus"],
   txnHeartBeat: ["KvTxnHeartBeat", "TxnHeartBeat"],
   checkSecondaryLocks: ["KvCheckSecondaryLocks", "CheckSecondaryLocks"],
+  broadcastTxnStatus: ["BroadcastTxnStatus", "BroadcastTxnStatus"],
   mvccByKey: ["MvccGetByKey", ""],
   mvccByStartTs: ["MvccGetByStartTs", ""],
 } as const;
@@ -628,6 +629,26 @@ test("MvccGetByKey and MvccGetByStartTs tell lock, writes and values", async () 
   await served.stop();
 });
 
+test("BroadcastTxnStatus: what is told of transactions arrives, and the answer is empty", async () => {
+  const { served, storage, each } = await stage();
+  const txnStatus = [
+    { startTs: 5, commitTs: 9, isCompleted: true },
+    { startTs: 6, minCommitTs: 7 },
+    { startTs: fromBigInt(0xffff_ffff_ffff_fff0n), rolledBack: true, isCompleted: true },
+    { startTs: 8, isCompleted: true },
+  ];
+  await each("broadcastTxnStatus", { txnStatus }, (got) => assert.equal({ ...got }, {}));
+  const told = [
+    { startTs: 5n, commitTs: 9n },
+    { startTs: 6n, commitTs: 0n },
+    { startTs: 0xffff_ffff_ffff_fff0n, commitTs: 0n },
+    { startTs: 8n, commitTs: 0n },
+  ];
+  assert.equal(storage.news, [...told, ...told]);
+  await each("broadcastTxnStatus", {}, (got) => assert.equal({ ...got }, {}));
+  await served.stop();
+});
+
 test("KvDeleteRange, GetStoreSafeTS and GetLockWaitInfo", async () => {
   const { served, storage, each, client } = await stage();
   await each("deleteRange", { startKey: k("a"), endKey: k("b"), notifyOnly: true }, (got) => {
@@ -667,6 +688,7 @@ test("a routing error stands alone in every response", async () => {
     storage.fail(error);
     for (const name of Object.keys(METHODS) as Name[]) {
       if (name === "deleteRange" && error.type === "txn") continue;
+      if (name === "broadcastTxnStatus") continue;
       await each(name, {}, (got, way) => {
         const { regionError } = got as { regionError: { [field: string]: unknown } };
         const field = error.type === "region" ? "staleCommand" : "maxTimestampNotSynced";
@@ -693,7 +715,6 @@ test("KvGC is UNIMPLEMENTED, as in TiKV, and so is what is not built", async () 
     "KvBufferBatchGet",
     "KvPrepareFlashbackToVersion",
     "KvFlashbackToVersion",
-    "BroadcastTxnStatus",
   ] as const;
   for (const method of methods) {
     const error = await unary(client, method, { context } as never).then(

@@ -2,7 +2,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { EMPTY_BYTES, utf8 } from "../../../src/base/index.js";
-import { LOCK_TYPE, newLock } from "../../../src/codec/index.js";
+import { composeTs, LOCK_TYPE, newLock } from "../../../src/codec/index.js";
+import type { ReadIndexResult, Reply } from "../../../src/storage/index.js";
 import { decodeVerdict, encodeChecks, judgeChecks } from "../../../src/storage/read_check.js";
 import { ConcurrencyManager } from "../../../src/txn/index.js";
 import {
@@ -19,6 +20,11 @@ const range = (start: string, end: string) => ({
   start: enc(start),
   end: end === "" ? EMPTY_BYTES : enc(end),
 });
+
+function mustReply(reply: Reply<ReadIndexResult>): ReadIndexResult {
+  if (reply.ok) return reply.value;
+  throw new Error(JSON.stringify(reply.error));
+}
 
 /** A leader elsewhere that holds one memory lock. */
 function leaderWith(key: string, minCommitTs: bigint): ConcurrencyManager {
@@ -89,6 +95,37 @@ test("a replica read meets the leader's memory lock, in gets, batches and scans"
     mustOk(other);
     mustOk(rc);
     assert.is(leader.maxTs, 40n);
+  });
+});
+
+test("ReadIndex with ranges: max_ts of the leader rises, its memory lock is the answer", async () => {
+  await withTxnRegions(async ({ storage, regions, left, pd, ctx }) => {
+    const leader = leaderWith("k", 20n);
+    regions.leaderJudges = (checks) => judgeChecks(leader, checks);
+    const ask = async (ts: bigint, ...ranges: ReturnType<typeof range>[]) => {
+      const reply = await storage.regions.readIndex(ctx, { ts, ranges });
+      return mustReply(reply);
+    };
+    for (const isLeader of [true, false]) {
+      if (!isLeader) regions.depose(left);
+      assert.equal(await ask(19n, range("a", "z")), { readIndex: 7n });
+      assert.equal(await ask(25n, range("a", "k"), range("l", "")), { readIndex: 7n });
+      const met = await ask(30n, range("a", "b"), range("k", ""));
+      assert.ok("locked" in met && met.locked.lock.startTs === 10n, `leader ${isLeader}`);
+      assert.equal(await ask(50n), { readIndex: 7n }, "without ranges nothing blocks");
+      assert.is(leader.maxTs, 50n);
+    }
+    const asked = regions.sent.filter((one) => one.kind === "read");
+    assert.is(asked.length, 8);
+    pd.nextTs = composeTs(1_000_000n, 0n);
+    storage.txn.maxTs.start();
+    await settle();
+    const far = composeTs(9_000_000n, 0n);
+    const refused = await storage.regions.readIndex(ctx, { ts: far, ranges: [] });
+    assert.ok(
+      !refused.ok && refused.error.type === "region" && refused.error.error.kind === "other",
+    );
+    assert.is(leader.maxTs, 50n, "a timestamp of the far future does not reach the leader");
   });
 });
 

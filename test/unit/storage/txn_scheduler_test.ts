@@ -214,6 +214,7 @@ test("a request whose time is over when it gets its latches: deadline is exceede
     mustOk(await first);
     const busy = mustRefuse(await late);
     assert.is(busy.kind === "serverIsBusy" && busy.reason, "deadline is exceeded");
+    assert.is(busy.message, "Deadline is exceeded");
     assert.is(storage.txn.scheduler.latches.held, 0);
   });
 });
@@ -249,6 +250,25 @@ test("async commit and 1PC wait until max_ts covers what earlier leaders have re
     pd.failure = undefined;
     await settle();
   });
+});
+
+test("a transaction that is told to be committed is known; what cannot be is not", async () => {
+  const late = prewriteOf(10n, [put("k", "late")], { forUpdateTs: 20n });
+  for (const [commitTs, isKnown] of [
+    [30n, true],
+    [10n, false],
+    [0n, false],
+  ] as const) {
+    await withTxnRegions(async ({ storage, ctx }) => {
+      const other = prewriteOf(12n, [put("k", "1")]);
+      mustOk(await storage.txn.run<"prewrite">(ctx, other, newDetails()));
+      mustOk(await storage.txn.run<"commit">(ctx, commitOf(["k"], 12n, 25n), newDetails()));
+      storage.txn.noteTxnStatus([{ startTs: 10n, commitTs }]);
+      const reply = await storage.txn.run<"prewrite">(ctx, late, newDetails());
+      assert.is(reply.ok, !isKnown, `commit_ts ${commitTs}`);
+      if (isKnown) assert.is(mustFail(reply).kind, "pessimisticLockNotFound");
+    });
+  }
 });
 
 test("a slow command is logged with what it cost", async () => {

@@ -118,6 +118,7 @@ test("a batch get of many keys is read in slices, from one snapshot", async () =
     setup.clock.advance(5);
     const busy = mustRefuse(await late);
     assert.is(busy.kind === "serverIsBusy" && busy.reason, "deadline is exceeded");
+    assert.is(busy.message, "Deadline is exceeded");
     const outside = await storage.txn.batchGet(ctx, [...wanted, enc("x")], 30n, newDetails());
     assert.is(mustRefuse(outside).kind, "keyNotInRegion");
   });
@@ -133,8 +134,10 @@ test("a read far ahead of PD's clock is refused and raises nothing; PD is asked 
     await settle();
     mustOk(await storage.txn.get(ctx, enc("k"), ts(1_060_000), newDetails()));
     const before = storage.txn.concurrencyManager.maxTs;
-    const refused = mustFail(await storage.txn.get(ctx, enc("k"), ts(1_060_100), newDetails()));
-    assert.ok(refused.kind === "invalidRequest" && /exceeds the limit/.test(refused.message));
+    const refused = mustRefuse(await storage.txn.get(ctx, enc("k"), ts(1_060_100), newDetails()));
+    const limit = ts(1_060_000);
+    const text = `invalid max_ts update: ${ts(1_060_100)} exceeds the limit ${limit}`;
+    assert.equal(refused, { kind: "other", message: text });
     assert.is(storage.txn.concurrencyManager.maxTs, before);
     // PD's clock goes on, and jumps.
     clock.advance(200);
@@ -238,6 +241,73 @@ test("delete_range removes every version and lock; notify_only nothing", async (
     const beyond = await storage.txn.deleteRange(ctx, enc("a"), enc("z"), false);
     assert.ok(!beyond.ok && beyond.error.type === "region");
   });
+});
+
+test("delete_range of an empty or crossed range is refused, and deletes nothing", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx } = setup;
+    await write(setup, 10n, 20n, "a", "b");
+    for (const [start, end] of [
+      [enc("b"), enc("a")],
+      [enc("a"), enc("a")],
+      [enc("a"), EMPTY_BYTES],
+    ] as const) {
+      for (const notifyOnly of [false, true]) {
+        const reply = await storage.txn.deleteRange(ctx, start, end, notifyOnly);
+        assert.ok(!reply.ok && reply.error.type === "key");
+        assert.match(
+          (reply as { error: { message: string } }).error.message,
+          /^invalid delete range/,
+        );
+      }
+    }
+    assert.equal(values(await storage.txn.scan(ctx, scanOf(30n), newDetails())), ["a@10", "b@10"]);
+  });
+});
+
+test("reverse scan: an empty start_key is below all keys, as in TiKV, and outside of other regions", async () => {
+  await withTxnRegions(async (setup) => {
+    const { storage, ctx, regions, right } = setup;
+    await write(setup, 10n, 20n, "a", "b");
+    const back = { reverse: true, startKey: EMPTY_BYTES, endKey: EMPTY_BYTES };
+    assert.equal(values(await storage.txn.scan(ctx, scanOf(30n, back), newDetails())), []);
+    const bounded = { ...back, startKey: enc("b") };
+    assert.equal(values(await storage.txn.scan(ctx, scanOf(30n, bounded), newDetails())), ["a@10"]);
+    const whole = { ...back, startKey: enc("m") };
+    const found = values(await storage.txn.scan(ctx, scanOf(30n, whole), newDetails()));
+    assert.equal(found, ["b@10", "a@10"], "the region's end is inside");
+    const other = txnContext(regions, right);
+    const outside = await storage.txn.scan(other, scanOf(30n, back), newDetails());
+    assert.is(mustRefuse(outside).kind, "keyNotInRegion");
+  });
+});
+
+test("V2: what begins transactions and reads is checked for its mode, what ends them is not", async () => {
+  const scanAll = { startKey: EMPTY_BYTES, endKey: EMPTY_BYTES };
+  await withTxnRegions(
+    async ({ storage, ctx, regions, right }) => {
+      const v2 = { ...txnContext(regions, right), apiVersion: API_VERSION.V2 };
+      const locks = { startKey: enc("m"), endKey: EMPTY_BYTES, maxVersion: 9n, limit: 0 };
+      for (const apiVersion of [0, API_VERSION.V2]) {
+        const at = { ...v2, apiVersion };
+        assert.equal(mustOk(await storage.txn.scanLock(at, locks, newDetails())), []);
+        const all = { ...locks, startKey: EMPTY_BYTES };
+        mustOk(await storage.txn.scanLock({ ...ctx, apiVersion }, all, newDetails()));
+        mustFail(await storage.txn.scan(at, scanOf(9n, scanAll), newDetails()));
+      }
+      const raw = enc("r\0\0\0k");
+      const rollback = { kind: "batchRollback", keys: [raw], startTs: 5n } as const;
+      mustOk(await storage.txn.run<"batchRollback">(v2, rollback, newDetails()));
+      const prewrite = prewriteOf(5n, [put("r\0\0\0k", "v")]);
+      const refused = mustFail(await storage.txn.run<"prewrite">(v2, prewrite, newDetails()));
+      assert.ok(refused.kind === "invalidRequest");
+      const gone = await storage.txn.deleteRange(v2, enc("r"), enc("x"), false);
+      assert.ok(!gone.ok && gone.error.type === "key", "no range reaches into raw data");
+      const next = prewriteOf(7n, [put("x\0\0\0k", "v")]);
+      mustOk(await storage.txn.run<"prewrite">(v2, next, newDetails()));
+    },
+    { apiVersion: API_VERSION.V2 },
+  );
 });
 
 test.run();
