@@ -171,6 +171,11 @@ class FaultSnapshot implements Snapshot {
     return this.inner.iterate(cf, options);
   }
 
+  provenEmpty(cf: CfName, start: Uint8Array, end: Uint8Array): boolean {
+    this.faults.beforeRead();
+    return this.inner.provenEmpty(cf, start, end);
+  }
+
   close(): void {
     this.inner.close();
   }

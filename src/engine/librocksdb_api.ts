@@ -59,6 +59,7 @@ const LIBROCKSDB = {
   rocksdb_readoptions_destroy: ["void", POINTER],
   rocksdb_readoptions_set_snapshot: ["void", POINTER, POINTER],
   rocksdb_readoptions_set_fill_cache: ["void", POINTER, BYTE],
+  rocksdb_readoptions_set_max_skippable_internal_keys: ["void", POINTER, U64],
   rocksdb_readoptions_set_iterate_lower_bound: ["void", POINTER, POINTER, SIZE],
   rocksdb_readoptions_set_iterate_upper_bound: ["void", POINTER, POINTER, SIZE],
   rocksdb_writeoptions_create: [POINTER],

@@ -19,6 +19,12 @@ import type {
   IterOptions,
 } from "./types.js";
 
+/** Options that only this binding has. */
+export interface NativeIterOptions extends IterOptions {
+  /** Deleted entries that one move may pass over; beyond, `isProvenEmpty` gives up. */
+  readonly skipMax?: number;
+}
+
 /** See Iter in types.ts. */
 export class LibrocksdbIter implements Iter {
   private readonly database: NativeDatabase;
@@ -40,7 +46,7 @@ export class LibrocksdbIter implements Iter {
     database: NativeDatabase,
     snapshot: number,
     cf: CfName,
-    options: IterOptions,
+    options: NativeIterOptions,
     handles: OpenHandles,
     onClose: () => void,
   ) {
@@ -60,6 +66,9 @@ export class LibrocksdbIter implements Iter {
     const { address } = this.bounds;
     this.readOptions = api.rocksdb_readoptions_create();
     api.rocksdb_readoptions_set_snapshot(this.readOptions, snapshot);
+    if (options.skipMax !== undefined) {
+      api.rocksdb_readoptions_set_max_skippable_internal_keys(this.readOptions, options.skipMax);
+    }
     if (options.fillCache === false) api.rocksdb_readoptions_set_fill_cache(this.readOptions, 0);
     api.rocksdb_readoptions_set_iterate_lower_bound(this.readOptions, address, this.lower.length);
     api.rocksdb_readoptions_set_iterate_upper_bound(
@@ -85,6 +94,16 @@ export class LibrocksdbIter implements Iter {
     this.mustBeOpen();
     this.database.api.rocksdb_iter_seek_to_last(this.iterator);
     return this.settle();
+  }
+
+  /** Whether no entry lies in the bounds; false too where `skipMax` deleted ones lie. */
+  isProvenEmpty(): boolean {
+    this.mustBeOpen();
+    const { api, errorAddress } = this.database;
+    api.rocksdb_iter_seek_to_first(this.iterator);
+    if (api.rocksdb_iter_valid(this.iterator) !== 0) return false;
+    api.rocksdb_iter_get_error(this.iterator, errorAddress);
+    return this.database.checkComplete();
   }
 
   seek(target: Uint8Array): boolean {

@@ -95,6 +95,15 @@ export class NativeDatabase {
     throw this.takeError(ERROR_AT);
   }
 
+  /** As `check`; returns false where the call says that it gave up at a limit. */
+  checkComplete(): boolean {
+    const words = this.block.words;
+    if (words[0] === 0 && words[1] === 0) return true;
+    const error = this.takeError(ERROR_AT);
+    if (/Result incomplete/.test(error.message)) return false;
+    throw error;
+  }
+
   /** Runs a call whose last argument is an error pointer on the thread pool. One at a time. */
   callAsync(name: "rocksdb_write" | "rocksdb_flush_wal", ...args: number[]): Promise<void> {
     const errorAddress = this.block.address + ASYNC_ERROR_AT;

@@ -222,6 +222,13 @@ class MemorySnapshot implements Snapshot {
     });
   }
 
+  provenEmpty(cf: CfName, start: Uint8Array, end: Uint8Array): boolean {
+    this.mustBeOpen();
+    const cursor = new TreeCursor(this.root);
+    const first = cursor.seek(cfKey(cf, start));
+    return !first || compareBytes(cursor.key, cfUpperBound(cf, end)) >= 0;
+  }
+
   close(): void {
     if (this.closed) return;
     assert(this.iterators === 0, "the iterators of a snapshot are closed before it");

@@ -199,6 +199,11 @@ class RocksdbSnapshot implements Snapshot {
     });
   }
 
+  /** An iterator costs a pin, and passes over any number of deleted entries. */
+  provenEmpty(): boolean {
+    return false;
+  }
+
   close(): void {
     if (this.closed) return;
     assert(this.iterators === 0, "the iterators of a snapshot are closed before it");

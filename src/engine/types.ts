@@ -122,6 +122,12 @@ export interface Snapshot {
   /** As Engine.multiGetArena, of this moment. */
   multiGetArena(request: ArenaGet): ArenaGetResult;
   iterate(cf: CfName, options: IterOptions): Iter;
+  /**
+   * Whether `[start, end)` is known to hold nothing, for no more than a few point reads cost. False
+   * where it holds something, or where finding out would cost more: deleted entries lie there, or the
+   * binding has no cheap cursor.
+   */
+  provenEmpty(cf: CfName, start: Uint8Array, end: Uint8Array): boolean;
   /** Releases the snapshot; its iterators must be closed before. Idempotent. */
   close(): void;
 }

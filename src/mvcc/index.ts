@@ -1,7 +1,8 @@
 export { SEEK_BOUND } from "./entry_cursor.js";
 export { DefaultNotFoundError } from "./errors.js";
 export { type GcKey, type GcRequest, type GcSlice, type GcStats, gcSlice } from "./gc.js";
-export { KernelPoints, type PointItem } from "./kernel_points.js";
+export type { PointSink } from "./kernel_call.js";
+export { KernelPoints } from "./kernel_points.js";
 export { openKernelScan } from "./kernel_scan.js";
 export {
   checkTsConflict,
@@ -11,8 +12,10 @@ export {
   type ReadError,
   type ReadPoint,
 } from "./lock_check.js";
+export { LockGlance } from "./lock_glance.js";
 export type { Modify } from "./modify.js";
 export { PointGetter } from "./point_getter.js";
+export { PointList } from "./point_list.js";
 export {
   type KeyedLock,
   MvccReader,

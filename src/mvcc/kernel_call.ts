@@ -5,6 +5,7 @@
 import { assert, EMPTY_BYTES } from "../base/index.js";
 import { keyToRaw, parseLock, parseWrite } from "../codec/index.js";
 import {
+  type Arena,
   type Kernels,
   MVCC_ACCESS,
   MVCC_ACCESS_COUNT,
@@ -41,7 +42,7 @@ import {
   SLICE_BYTES,
 } from "../kernel/index.js";
 import { type ReadPoint, rcConflict } from "./lock_check.js";
-import type { ReadSource, VersionRow } from "./version_scan.js";
+import type { ReadPair, ReadSource, VersionRow } from "./version_scan.js";
 
 /** Scratch that multiGetBlock wants for each key. */
 const GET_SCRATCH_BYTES = 48;
@@ -52,6 +53,21 @@ const ISOLATION = { si: MVCC_SI, rc: MVCC_RC, rcCheckTs: MVCC_RC_CHECK_TS } as c
 export interface OpenRow {
   readonly type: "open";
   readonly key: Uint8Array;
+}
+
+/** Takes what point reads find, item by item. */
+export interface PointSink {
+  /** A turn of the kernel is over; what it found follows. */
+  onTurn(): void;
+  /**
+   * The value in `[at, at + length)` of the arena, good during the call only. Its commit_ts is the u64
+   * LE at `commitAt`, 0 for that of a lock.
+   */
+  value(item: number, arena: Arena, at: number, length: number, commitAt: number): void;
+  /** Nothing is visible. */
+  none(item: number): void;
+  /** What took more than the kernel, or an error. */
+  pair(item: number, pair: ReadPair): void;
 }
 
 /** Tables and room of a number of calls. */
@@ -144,6 +160,35 @@ export class KernelCall {
     });
     this.values = values;
     this.valuesDone = done;
+  }
+
+  /** Gives row `index` to `sink` as `item` where it is a value or nothing; false for any other. */
+  give(index: number, item: number, sink: PointSink): boolean {
+    const { arena } = this.kernels;
+    const { u32 } = arena;
+    const at = this.rows + index * MVCC_ROW_BYTES;
+    const word = at >>> 2;
+    const outcome = u32[word] as number;
+    if (outcome === MVCC_NONE) {
+      sink.none(item);
+      return true;
+    }
+    let valueAt = u32[word + MVCC_ROW_VALUE_PTR / 4] as number;
+    let length = u32[word + MVCC_ROW_VALUE_LENGTH / 4] as number;
+    if (outcome === MVCC_DEFAULT) {
+      if (valueAt >= this.valuesDone) return false;
+      const slice = (this.values + valueAt * SLICE_BYTES) >>> 2;
+      valueAt = u32[slice] as number;
+      length = u32[slice + 1] as number;
+      if (length === SLICE_ABSENT) return false;
+    } else if (outcome !== MVCC_VALUE) return false;
+    const { statistics } = this.source;
+    const commit = word + MVCC_ROW_COMMIT_TS / 4;
+    if (u32[commit] === 0 && u32[commit + 1] === 0) statistics.lock.processedKeys++;
+    statistics.write.processedKeys++;
+    statistics.processedSize += (u32[word + MVCC_ROW_KEY_LENGTH / 4] as number) + length;
+    sink.value(item, arena, valueAt, length, at + MVCC_ROW_COMMIT_TS);
+    return true;
   }
 
   /** Returns row `index` of the last call with copies of its bytes; undefined: nothing is visible. */

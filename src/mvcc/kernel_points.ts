@@ -1,10 +1,9 @@
 /**
- * Point reads of many keys by kernel, each at its own timestamp: one batched get of their locks, one
- * seek a key into a block, one decision for all, one batched get of long values. Takes turns of the
- * arena, so that it must not be called inside one. Hot path.
+ * Point reads of many keys by kernel, each at its own timestamp: one look at their locks, one seek a
+ * key into a block, one decision for all, one batched get of long values. Takes turns of the arena,
+ * so that it must not be called inside one. Hot path.
  */
 import { EMPTY_BYTES } from "../base/index.js";
-import { TS_MAX } from "../codec/index.js";
 import {
   type Arena,
   CORRUPT,
@@ -13,7 +12,6 @@ import {
   type Kernels,
   MVCC_ERR_CF,
   MVCC_ITEM_BYTES,
-  MVCC_ITEM_COMPLETE,
   MVCC_ITEM_READ_TS,
   MVCC_ITEMS,
   MVCC_ITEMS_COUNT,
@@ -24,9 +22,11 @@ import {
   mvccPoint,
   SLICE_BYTES,
 } from "../kernel/index.js";
-import { KernelCall } from "./kernel_call.js";
+import { KernelCall, type PointSink } from "./kernel_call.js";
 import type { ReadPoint } from "./lock_check.js";
+import { LockGlance } from "./lock_glance.js";
 import { PointGetter } from "./point_getter.js";
+import { PointList } from "./point_list.js";
 import type { MvccCursor, MvccSnapshot } from "./snapshot.js";
 import { pairsOf, type ReadPair, type ReadSource, type VersionRow } from "./version_scan.js";
 
@@ -47,26 +47,32 @@ const TURN_ITEMS_MAX = 256;
 const ENTRY_BYTES_MAX = 256 * 1024;
 const GET_SCRATCH_BYTES = 48;
 const TS_BYTES = 8;
-/** "w", "l", "z". */
 const WRITE_CF = 0x77;
 const LOCK_CF = 0x6c;
-const DATA = 0x7a;
 
 /** Tables of one turn; items are those from `from` on. */
 interface Placed {
   readonly count: number;
   readonly seekKeys: number;
-  readonly lockKeys: number;
+  readonly items: number;
+}
+
+/** A row that the kernel did not finish, or that is an error. */
+interface OtherRow {
+  readonly item: number;
+  readonly row: VersionRow;
 }
 
 /** Reads over one snapshot. Close it before the snapshot. */
 export class KernelPoints {
   private cursor: MvccCursor | undefined;
 
+  /** `glance` lives longer than a read: it learns whether looking for locks pays. */
   constructor(
     private readonly kernels: Kernels,
     private readonly source: ReadSource,
     private readonly reader: PointsReader,
+    private readonly glance = new LockGlance(),
   ) {}
 
   /** Whether a snapshot serves blocks; without them there is nothing to gain here. */
@@ -76,26 +82,35 @@ export class KernelPoints {
 
   /** Returns what a reader sees of each item; undefined = nothing. */
   read(items: readonly PointItem[]): (ReadPair | undefined)[] {
-    const rows: (VersionRow | undefined)[] = [];
-    while (rows.length < items.length) {
-      const before = rows.length;
-      const { arena } = this.kernels;
+    const list = new PointList(items.length);
+    for (const { key, ts } of items) list.add(key, ts);
+    const sink = new PairSink(list);
+    this.readInto(list, sink);
+    return sink.pairs;
+  }
+
+  /** Tells `sink` what a reader sees of each item, each once, in any order. */
+  readInto(list: PointList, sink: PointSink): void {
+    const { arena } = this.kernels;
+    const others: OtherRow[] = [];
+    const mayHaveLocks = this.mayHaveLocks(list);
+    for (let from = 0; from < list.length; ) {
       arena.enter();
+      let done: number;
       try {
-        this.turn(items, rows);
+        done = this.turn(list, from, mayHaveLocks, sink, others);
       } finally {
         arena.leave();
       }
       // Its key, its lock or its record is larger than the room of a turn.
-      if (rows.length === before) rows.push(this.alone(items[before] as PointItem));
+      if (done === 0) this.alone(list, from, sink, others);
+      from += Math.max(done, 1);
     }
-    const pairs = pairsOf(
-      this.source,
-      rows.filter((row) => row !== undefined),
-      false,
-    );
-    let next = 0;
-    return rows.map((row) => (row === undefined ? undefined : pairs[next++]));
+    const rows = others.map(({ row }) => row);
+    const pairs = pairsOf(this.source, rows, false);
+    others.forEach(({ item }, i) => {
+      sink.pair(item, pairs[i] as ReadPair);
+    });
   }
 
   close(): void {
@@ -103,49 +118,86 @@ export class KernelPoints {
     this.cursor = undefined;
   }
 
-  /** Adds the rows of some items; of none when the first does not fit. */
-  private turn(items: readonly PointItem[], rows: (VersionRow | undefined)[]): void {
-    const { arena } = this.kernels;
+  private mayHaveLocks(list: PointList): boolean {
+    const { length } = list;
+    if (this.reader.isolation === "rc" || length === 0) return false;
     const { snapshot, statistics } = this.source;
-    const from = rows.length;
-    const placed = placeKeys(arena, items, from);
-    if (placed === undefined) return;
+    const { smallestKey, greatestKey } = list;
+    if (!this.glance.showsNone(snapshot, length, smallestKey, greatestKey)) return true;
+    statistics.lock.seek++;
+    return false;
+  }
+
+  /** Reads some items from `from` on; returns how many, none when the first does not fit. */
+  private turn(
+    list: PointList,
+    from: number,
+    mayHaveLocks: boolean,
+    sink: PointSink,
+    others: OtherRow[],
+  ): number {
+    const { arena } = this.kernels;
+    const placed = place(arena, list, from);
+    if (placed === undefined) return 0;
     const { count } = placed;
     const point: ReadPoint = { ...this.reader, ts: 0n };
     const outBytes = Math.min(ENTRY_BYTES_MAX, arena.output.free >>> 2);
     const call = new KernelCall(this.kernels, this.source, point, false, count, outBytes);
-    const locks = arena.scratch.reserve(count * SLICE_BYTES);
     const rowTable = arena.scratch.reserve(count * ENTRY_ROW_BYTES);
-    const table = arena.scratch.reserve(count * MVCC_ITEM_BYTES);
-    const scratch = arena.scratch.reserve(count * GET_SCRATCH_BYTES);
-    if (locks * rowTable * table * scratch === 0) return;
-    let done = count;
-    const isSi = this.reader.isolation === "si";
-    if (isSi && snapshot.multiGetBlock !== undefined) {
-      statistics.lock.get += count;
-      const found = snapshot.multiGetBlock({
-        memory: arena.u8,
-        count,
-        keyTable: placed.lockKeys,
-        valueTable: locks,
-        out: arena.output.next,
-        outEnd: arena.output.end,
-        scratch,
-        scratchEnd: scratch + count * GET_SCRATCH_BYTES,
-      });
-      done = found.done;
-      // Locks are read until the rows are taken; what follows them is for long values.
-      arena.output.reserve(found.outUsedEnd - arena.output.next, 1);
-    }
+    const locks = mayHaveLocks ? arena.scratch.reserve(count * SLICE_BYTES) : 0;
+    if (rowTable === 0 || (mayHaveLocks && locks === 0)) return 0;
+    let done = mayHaveLocks ? this.getLocks(placed, locks) : count;
     done = this.seek(placed.seekKeys, done, rowTable);
-    placeItems(arena, table, placed.seekKeys, rowTable, items, from, done);
     call.prepare(0, done);
     call.set(MVCC_WRITES, rowTable);
     call.set(MVCC_WRITES_COUNT, done);
-    call.set(MVCC_LOCKS, isSi ? locks : 0);
-    call.set(MVCC_ITEMS, table);
+    call.set(MVCC_LOCKS, locks);
+    call.set(MVCC_ITEMS, placed.items);
     call.set(MVCC_ITEMS_COUNT, done);
-    this.decide(call, items, rows, rowTable, locks);
+    const code = mvccPoint(this.kernels, call.params);
+    if (code === CORRUPT) this.refuse(call, rowTable, locks);
+    call.loadLong();
+    sink.onTurn();
+    for (let i = 0; i < code; i++) {
+      if (call.give(i, from + i, sink)) continue;
+      const row = call.row(i);
+      if (row === undefined) continue;
+      if (row.type === "open") this.alone(list, from + i, sink, others);
+      else others.push({ item: from + i, row });
+    }
+    return Math.max(0, code);
+  }
+
+  /** Reads the locks of all keys that were placed; returns of how many they fitted. */
+  private getLocks({ count, seekKeys }: Placed, locks: number): number {
+    const { arena } = this.kernels;
+    const { snapshot, statistics } = this.source;
+    const { u8, u32 } = arena;
+    const keyTable = arena.scratch.reserve(count * SLICE_BYTES);
+    const scratch = arena.scratch.reserve(count * GET_SCRATCH_BYTES);
+    if (keyTable === 0 || scratch === 0 || snapshot.multiGetBlock === undefined) return 0;
+    statistics.lock.get += count;
+    // A lock's key is the seek key without its timestamp, in the other CF.
+    for (let i = 0; i < 2 * count; i += 2) {
+      const at = u32[(seekKeys >>> 2) + i] as number;
+      u8[at] = LOCK_CF;
+      u32[(keyTable >>> 2) + i] = at;
+      u32[(keyTable >>> 2) + i + 1] = (u32[(seekKeys >>> 2) + i + 1] as number) - TS_BYTES;
+    }
+    const { done, outUsedEnd } = snapshot.multiGetBlock({
+      memory: u8,
+      count,
+      keyTable,
+      valueTable: locks,
+      out: arena.output.next,
+      outEnd: arena.output.end,
+      scratch,
+      scratchEnd: scratch + count * GET_SCRATCH_BYTES,
+    });
+    for (let i = 0; i < 2 * count; i += 2) u8[u32[(seekKeys >>> 2) + i] as number] = WRITE_CF;
+    // Locks are read until the rows are taken; what follows them is for long values.
+    arena.output.reserve(outUsedEnd - arena.output.next, 1);
+    return done;
   }
 
   /** Seeks `count` keys; returns how many entries fitted. */
@@ -160,98 +212,89 @@ export class KernelPoints {
     return this.cursor.seekBlock?.(request).items ?? 0;
   }
 
-  private decide(
-    call: KernelCall,
-    items: readonly PointItem[],
-    rows: (VersionRow | undefined)[],
-    rowTable: number,
-    locks: number,
-  ): void {
-    const from = rows.length;
-    const code = mvccPoint(this.kernels, call.params);
-    if (code === CORRUPT) {
-      const isLock = call.get(MVCC_ERR_CF) === 1;
-      const { errItem } = this.kernels.arena;
-      const value = rowTable + errItem * ENTRY_ROW_BYTES + ENTRY_ROW_VALUE_PTR;
-      call.refuse(this.record(isLock ? locks + errItem * SLICE_BYTES : value), isLock);
-    }
-    call.loadLong();
-    for (let i = 0; i < code; i++) {
-      const row = call.row(i);
-      rows.push(row?.type === "open" ? this.alone(items[from + i] as PointItem) : row);
-    }
-  }
-
-  /** Returns a copy of the bytes of a slice. */
-  private record(slice: number): Uint8Array {
-    const { u8, u32 } = this.kernels.arena;
+  /** Throws what the codec says of the record that the kernel refused. */
+  private refuse(call: KernelCall, rowTable: number, locks: number): never {
+    const { u8, u32, errItem } = this.kernels.arena;
+    const isLock = call.get(MVCC_ERR_CF) === 1;
+    const slice = isLock
+      ? locks + errItem * SLICE_BYTES
+      : rowTable + errItem * ENTRY_ROW_BYTES + ENTRY_ROW_VALUE_PTR;
     const at = u32[slice >>> 2] as number;
-    return u8.slice(at, at + (u32[(slice >>> 2) + 1] as number));
+    return call.refuse(u8.slice(at, at + (u32[(slice >>> 2) + 1] as number)), isLock);
   }
 
   /** Walks the versions of one key. */
-  private alone({ key, ts }: PointItem): VersionRow | undefined {
+  private alone(list: PointList, item: number, sink: PointSink, others: OtherRow[]): void {
     const { snapshot, statistics } = this.source;
-    const getter = new PointGetter(snapshot, statistics, { ...this.reader, ts });
+    const getter = new PointGetter(snapshot, statistics, { ...this.reader, ts: list.ts(item) });
     try {
-      return getter.row(key);
+      const row = getter.row(list.key(item));
+      if (row === undefined) sink.none(item);
+      else others.push({ item, row });
     } finally {
       getter.close();
     }
   }
 }
 
-/** Places the keys to seek and those of locks, of as many items as fit; undefined: of none. */
-function placeKeys(arena: Arena, items: readonly PointItem[], from: number): Placed | undefined {
-  const most = Math.min(TURN_ITEMS_MAX, items.length - from);
-  const seekKeys = arena.scratch.reserve(most * SLICE_BYTES);
-  const lockKeys = arena.scratch.reserve(most * SLICE_BYTES);
-  if (seekKeys * lockKeys === 0) return undefined;
-  const { u8, u32, view, input } = arena;
-  // As much is left for entries.
-  const room = input.free >>> 1;
-  const start = input.next;
-  let count = 0;
-  for (; count < most; count++) {
-    const { key, ts } = items[from + count] as PointItem;
-    const length = MVCC_PREFIX_BYTES + key.length;
-    if (input.next - start + 2 * length + TS_BYTES > room) break;
-    const seek = input.reserve(length + TS_BYTES, 1);
-    u8[seek] = WRITE_CF;
-    u8[seek + 1] = DATA;
-    u8.set(key, seek + MVCC_PREFIX_BYTES);
-    view.setBigUint64(seek + length, TS_MAX - ts);
-    const lock = input.reserve(length, 1);
-    u8[lock] = LOCK_CF;
-    u8[lock + 1] = DATA;
-    u8.set(key, lock + MVCC_PREFIX_BYTES);
-    u32[(seekKeys >>> 2) + 2 * count] = seek;
-    u32[(seekKeys >>> 2) + 2 * count + 1] = length + TS_BYTES;
-    u32[(lockKeys >>> 2) + 2 * count] = lock;
-    u32[(lockKeys >>> 2) + 2 * count + 1] = length;
+/** Makes pairs of copies. */
+class PairSink implements PointSink {
+  readonly pairs: (ReadPair | undefined)[];
+
+  constructor(private readonly list: PointList) {
+    this.pairs = new Array<ReadPair | undefined>(list.length).fill(undefined);
   }
-  return count === 0 ? undefined : { count, seekKeys, lockKeys };
+
+  value(item: number, { u8, view }: Arena, at: number, length: number, commitAt: number): void {
+    const value = length === 0 ? EMPTY_BYTES : u8.slice(at, at + length);
+    const commitTs = view.getBigUint64(commitAt, true);
+    this.pairs[item] = { key: this.list.key(item), value, commitTs };
+  }
+
+  onTurn(): void {
+    // Nothing depends on it.
+  }
+
+  none(): void {
+    // As it is.
+  }
+
+  pair(item: number, pair: ReadPair): void {
+    this.pairs[item] = pair;
+  }
 }
 
-/** Fills the item rows: each has the entry that its seek found, if any. */
-function placeItems(
-  { u32, view }: Arena,
-  table: number,
-  seekKeys: number,
-  rowTable: number,
-  items: readonly PointItem[],
-  from: number,
-  count: number,
-): void {
-  for (let i = 0; i < count; i++) {
-    const at = (table + i * MVCC_ITEM_BYTES) >>> 2;
-    const slice = (seekKeys >>> 2) + 2 * i;
-    const isFound = u32[(rowTable >>> 2) + 4 * i + 1] !== 0;
-    u32[at] = (u32[slice] as number) + MVCC_PREFIX_BYTES;
-    u32[at + 1] = (u32[slice + 1] as number) - MVCC_PREFIX_BYTES - TS_BYTES;
-    u32[at + 2] = i;
-    u32[at + 3] = isFound ? 1 : MVCC_ITEM_COMPLETE;
-    const { ts } = items[from + i] as PointItem;
-    view.setBigUint64(4 * at + MVCC_ITEM_READ_TS, ts, true);
+/** Places seek keys and item rows of as many items as fit; undefined: of none. */
+function place(arena: Arena, list: PointList, from: number): Placed | undefined {
+  const most = Math.min(TURN_ITEMS_MAX, list.length - from);
+  const seekKeys = arena.scratch.reserve(most * SLICE_BYTES);
+  const items = arena.scratch.reserve(most * MVCC_ITEM_BYTES);
+  if (seekKeys === 0 || items === 0) return undefined;
+  const { u8, u32, input } = arena;
+  // As much is left for entries.
+  const room = input.free >>> 1;
+  const first = list.startOf(from);
+  const base = input.next - first;
+  let count = 0;
+  let slice = seekKeys >>> 2;
+  let row = items >>> 2;
+  for (; count < most; count++, slice += 2, row += MVCC_ITEM_BYTES >>> 2) {
+    const item = from + count;
+    const end = list.startOf(item + 1);
+    if (end - first > room) break;
+    const start = list.startOf(item);
+    u32[slice] = base + start;
+    u32[slice + 1] = end - start;
+    u32[row] = base + start + MVCC_PREFIX_BYTES;
+    u32[row + 1] = end - start - MVCC_PREFIX_BYTES - TS_BYTES;
+    u32[row + 2] = count;
+    // One entry; where a seek finds none its key is empty, which is no version of this one.
+    u32[row + 3] = 1;
+    u32[row + (MVCC_ITEM_READ_TS >>> 2)] = list.tsLow(item);
+    u32[row + (MVCC_ITEM_READ_TS >>> 2) + 1] = list.tsHigh(item);
   }
+  if (count === 0) return undefined;
+  const bytes = list.bytes.subarray(first, list.startOf(from + count));
+  u8.set(bytes, input.reserve(bytes.length, 1));
+  return { count, seekKeys, items };
 }

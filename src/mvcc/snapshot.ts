@@ -52,6 +52,8 @@ export interface MvccSnapshot {
   multiGet(cf: MvccCf, keys: readonly Uint8Array[]): (Uint8Array | undefined)[];
   /** As Engine.multiGetArena; the keys are the engine's. Absent where there is no engine below. */
   multiGetBlock?(request: ArenaGet): ArenaGetResult;
+  /** As engine Snapshot.provenEmpty, for `[lower, upper)`. Absent where there is no engine below. */
+  provenEmpty?(cf: MvccCf, lower: Uint8Array, upper: Uint8Array): boolean;
   /** The caller closes the cursor before the snapshot. */
   cursor(cf: MvccCf, range: CursorRange): MvccCursor;
   /** Pessimistic locks that are kept in the leader's memory; absent where there are none. */

@@ -42,6 +42,7 @@ import {
   SLICE_BYTES,
 } from "../kernel/index.js";
 import { ACK_STRIDE, type AckBatch } from "./batch_acks.js";
+import { type AnswerBlock, BLOCK_STRIDE } from "./batch_blocks.js";
 import type { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
 import { encodeAlone } from "./batch_large.js";
@@ -66,12 +67,21 @@ export class BatchAnswers {
     this.#sizes = sizes;
   }
 
-  /** Answers completions, `acks` and the planned gets; leaves what does not fit in its queue. */
-  answer(layout: TurnLayout, streams: readonly BatchStream[], acks: AckBatch[]): void {
+  /**
+   * Answers completions, `acks`, `blocks` and the planned gets; leaves what does not fit in its
+   * queue.
+   */
+  answer(
+    layout: TurnLayout,
+    streams: readonly BatchStream[],
+    acks: AckBatch[],
+    blocks: AnswerBlock[],
+  ): void {
     this.#layout = layout;
     this.#streams = streams;
     this.#fillParams(layout);
     this.#addAcks(acks);
+    this.#addBlocks(blocks);
     for (let i = 0; i < streams.length; i++) this.#addCompletions(streams[i] as BatchStream);
     this.#serveGets();
     this.#drain();
@@ -178,6 +188,38 @@ export class BatchAnswers {
     const high = rows[at + 2] as number;
     const cmd = rows[at + 3] as number;
     this.#addRow(stream.turnIndex, low, high, cmd, BATCH_KIND_BYTES, ptr, body.length);
+  }
+
+  /** Adds rows for answers in blocks and removes the blocks that are done. */
+  #addBlocks(blocks: AnswerBlock[]): void {
+    let finished = 0;
+    for (const block of blocks) {
+      const ptr = this.#copyIn(block.bytes.subarray(0, block.end));
+      if (ptr === 0) break;
+      const count = block.rows.length / BLOCK_STRIDE;
+      while (block.done < count && !this.#isFull()) this.#addBlockAnswer(block, ptr);
+      if (block.done < count) break;
+      finished++;
+    }
+    blocks.splice(0, finished);
+  }
+
+  #addBlockAnswer(block: AnswerBlock, ptr: number): void {
+    const { rows, streams, cmd } = block;
+    const at = block.done * BLOCK_STRIDE;
+    block.done++;
+    const stream = streams[rows[at] as number] as BatchStream;
+    stream.blockAnswers--;
+    if (stream.isClosed) {
+      this.#deps.counters.inflight--;
+      stream.drop(1);
+      return;
+    }
+    const low = rows[at + 1] as number;
+    const high = rows[at + 2] as number;
+    const body = ptr + (rows[at + 3] as number);
+    const length = rows[at + 4] as number;
+    this.#addRow(stream.turnIndex, low, high, cmd, BATCH_KIND_BYTES, body, length);
   }
 
   #addCompletions(stream: BatchStream): void {

@@ -5,7 +5,6 @@
 
 import { CMD_EMPTY } from "../kernel/index.js";
 import { tikvpb } from "../pb/index.js";
-import { serveKvGets } from "./batch_kv_gets.js";
 import type { BatchStream } from "./batch_stream.js";
 import { UNSUPPORTED_RPCS } from "./batch_unsupported.js";
 import { type GrpcStatus, invalidArgument } from "./grpc_status.js";
@@ -14,8 +13,6 @@ import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
 const CMD_GET_HEALTH_FEEDBACK = 39;
 export const CMD_KV_GET = 1;
 export const CMD_KV_BATCH_GET = 7;
-/** Below, a snapshot and a decision for all cost as much as for each. */
-const GETS_TOGETHER_MIN = 2;
 
 /** A KvGet or KvBatchGet of a stream, with a copy of its bytes. */
 export interface ColdGet {
@@ -36,13 +33,13 @@ function emptyBody(request: Uint8Array): Uint8Array | GrpcStatus {
 }
 
 export class ColdPath {
-  readonly #context: RpcContext;
+  readonly context: RpcContext;
   readonly #rpcs = new Map<number, Rpc>();
   /** Whether a client asked for health feedback since the last turn's messages. */
   feedbackWanted = false;
 
   constructor(context: RpcContext, rpcs: readonly Rpc[]) {
-    this.#context = context;
+    this.context = context;
     for (const rpc of [...UNSUPPORTED_RPCS, ...rpcs]) {
       if (rpc.cmd !== 0) this.#rpcs.set(rpc.cmd, rpc);
     }
@@ -71,22 +68,10 @@ export class ColdPath {
     else finish(served);
   }
 
-  /** Serves KvGets that arrived together. Takes turns of the arena, so it is called in none. */
-  dispatchGets(gets: readonly ColdGet[]): void {
-    const bodies = gets.map(({ body }) => body);
-    const responses = gets.length < GETS_TOGETHER_MIN ? [] : serveKvGets(this.#context, bodies);
-    for (let i = 0; i < gets.length; i++) {
-      const { stream, idLow, idHigh, body } = gets[i] as ColdGet;
-      const response = responses[i];
-      if (response === undefined) this.dispatch(stream, idLow, idHigh, CMD_KV_GET, body);
-      else stream.complete({ idLow, idHigh, cmd: CMD_KV_GET, body: response });
-    }
-  }
-
   #serve(cmd: number, body: Uint8Array): Served | undefined | Promise<Served> {
     if (cmd === 0) return undefined;
     if (cmd === CMD_EMPTY) return emptyBody(body);
     if (cmd === CMD_GET_HEALTH_FEEDBACK) this.feedbackWanted = true;
-    return this.#rpcs.get(cmd)?.serve(this.#context, body);
+    return this.#rpcs.get(cmd)?.serve(this.context, body);
   }
 }

@@ -187,7 +187,7 @@ export class BatchCommands implements StreamEvents {
     metrics.observeTurn(counters.requests - requests, counters.responses - responses);
     for (const stream of streams) {
       stream.awake = false;
-      if (stream.completions.length > 0 || stream.peek(0) !== undefined) this.wake(stream);
+      if (stream.hasAnswers || stream.peek(0) !== undefined) this.wake(stream);
     }
     for (const ack of this.#acks) for (const stream of ack.streams) this.wake(stream);
     for (const stream of streams) {

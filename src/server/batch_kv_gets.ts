@@ -1,21 +1,26 @@
 /**
- * KvGets of one turn of BatchCommands, answered together: requests are read and responses written
- * without objects for their fields, contexts are decoded once. A request that is not plain, or that
- * storage cannot answer at once, goes the way of one. Hot path. Source: kvrpcpb.GetRequest.
+ * KvGets of one turn of BatchCommands, answered together: requests are read where they lie in the
+ * arena, contexts are decoded once, keys are packed, responses are written behind each other. A
+ * request that is not plain, or that storage cannot answer at once, goes the way of one. Hot path.
+ * Source: kvrpcpb.GetRequest.
  */
-import { keyFromRaw } from "../codec/index.js";
-import { type PointItem, Statistics } from "../mvcc/index.js";
+import { concatBytes } from "../base/index.js";
+import { keyToRaw } from "../codec/index.js";
+import { PointList } from "../mvcc/index.js";
 import {
-  bytesSize,
+  fromBigInt,
   kvrpcpb,
   MalformedWire,
   varintSize,
   WireReader,
   WireWriter,
 } from "../pb/index.js";
-import type { ExecDetails, GetResult, TxnStorage } from "../storage/index.js";
+import type { AnswerBlock } from "./batch_blocks.js";
+import type { ColdGet } from "./batch_cold.js";
+import { ASKER_STRIDE, type GetGroup, GetResponses } from "./batch_kv_responses.js";
+import type { BatchStream } from "./batch_stream.js";
 import { isOtherCluster } from "./context.js";
-import { newExecDetails, readDetailsToProto } from "./exec_details.js";
+import { newExecDetails } from "./exec_details.js";
 import type { RpcContext } from "./rpc.js";
 import { txnContext } from "./txn_context.js";
 
@@ -23,134 +28,161 @@ import { txnContext } from "./txn_context.js";
 const TAG_CONTEXT = 0x0a;
 const TAG_KEY = 0x12;
 const TAG_VERSION = 0x18;
-/** Tags of GetResponse: value 3, not_found 4, exec_details_v2 6. */
-const TAG_VALUE = 0x1a;
-const TAG_NOT_FOUND = 0x20;
-const TAG_DETAILS = 0x32;
+/** Below, a snapshot and a decision for all cost as much as for each. */
+const TOGETHER_MIN = 2;
 
-interface Group {
-  readonly context: Uint8Array;
-  readonly items: PointItem[];
-  /** Of each item, its place among the requests. */
-  readonly places: number[];
+/** Where the fields of a request lie. */
+interface Parsed {
+  contextAt: number;
+  contextEnd: number;
+  keyAt: number;
+  keyEnd: number;
+  hasVersion: boolean;
+  tsHigh: number;
+  tsLow: number;
 }
 
-/** Returns the encoded responses of `requests`; undefined where the request is to be served alone. */
-export function serveKvGets(
-  { storage, clock }: RpcContext,
-  requests: readonly Uint8Array[],
-): (Uint8Array | undefined)[] {
-  const responses = new Array<Uint8Array | undefined>(requests.length).fill(undefined);
-  const { txn } = storage;
-  if (txn?.getMany === undefined) return responses;
-  const startMs = clock.monotonicMs();
-  for (const group of groupsOf(requests)) {
-    const details = newExecDetails();
-    const found = answersOf(txn, storage.clusterId, group, details);
-    if (found === undefined) continue;
-    const encoded = new Map<number, Uint8Array>();
-    const totalMs = clock.monotonicMs() - startMs;
-    for (let i = 0; i < found.length; i++) {
-      const result = found[i];
-      if (result === undefined) continue;
-      const keyLength = (group.items[i] as PointItem).key.length;
-      const size = result.value === undefined ? -1 : keyLength + result.value.length;
-      let told = encoded.get(size);
-      if (told === undefined) {
-        told = detailsOf(details, size, totalMs);
-        encoded.set(size, told);
+/** Collects the gets of a turn, and answers them when the turn has given the arena back. */
+export class KvGets {
+  readonly #context: RpcContext;
+  /** By the bytes of their context. */
+  #groups = new Map<string, GetGroup>();
+  #last: GetGroup | undefined;
+
+  constructor(context: RpcContext) {
+    this.#context = context;
+  }
+
+  /** Takes the request in `[at, at + length)`; false when it is not plain, and not taken. */
+  take(
+    stream: number,
+    idLow: number,
+    idHigh: number,
+    bytes: Uint8Array,
+    at: number,
+    length: number,
+  ): boolean {
+    if (this.#context.storage.txn?.getMany === undefined) return false;
+    const parsed = parse(bytes, at, at + length);
+    if (parsed === undefined) return false;
+    const { contextAt, contextEnd, keyAt, keyEnd, tsHigh, tsLow } = parsed;
+    const group = this.#groupOf(bytes, contextAt, contextEnd);
+    group.list.addUserKey(bytes, keyAt, keyEnd - keyAt, tsHigh, tsLow);
+    group.askers.push(stream, idLow, idHigh);
+    return true;
+  }
+
+  /** Adds the answers to `blocks`, and to `alone` what has to be served alone. */
+  serve(streams: readonly BatchStream[], blocks: AnswerBlock[], alone: ColdGet[]): void {
+    if (this.#last === undefined) return;
+    const groups = this.#groups;
+    this.#groups = new Map();
+    this.#last = undefined;
+    for (const group of groups.values()) {
+      const responses = group.list.length < TOGETHER_MIN ? undefined : this.#read(streams, group);
+      responses?.moveTo(blocks);
+      const { list, askers } = group;
+      for (let item = 0; item < list.length; item++) {
+        if (responses?.isAnswered(item) === true) continue;
+        const at = item * ASKER_STRIDE;
+        const stream = streams[askers[at] as number] as BatchStream;
+        const idLow = askers[at + 1] as number;
+        const idHigh = askers[at + 2] as number;
+        alone.push({ stream, idLow, idHigh, body: requestOf(group, item) });
       }
-      responses[group.places[i] as number] = responseOf(result, told);
     }
   }
-  return responses;
-}
 
-function answersOf(
-  txn: TxnStorage,
-  clusterId: bigint,
-  { context, items }: Group,
-  details: ExecDetails,
-): readonly (GetResult | undefined)[] | undefined {
-  let decoded: kvrpcpb.Context;
-  try {
-    decoded = kvrpcpb.Context.decode(context);
-  } catch {
-    return undefined;
+  /** Reads a group; undefined: each of it is to be served alone. */
+  #read(streams: readonly BatchStream[], group: GetGroup): GetResponses | undefined {
+    const { storage, clock } = this.#context;
+    const details = newExecDetails();
+    let decoded: kvrpcpb.Context;
+    try {
+      decoded = kvrpcpb.Context.decode(group.context);
+    } catch {
+      return undefined;
+    }
+    if (isOtherCluster(decoded, storage.clusterId)) return undefined;
+    const responses = new GetResponses(streams, group, details, clock);
+    try {
+      const { list } = group;
+      const isRead = storage.txn?.getMany?.(txnContext(decoded), list, details, responses);
+      return isRead === true ? responses : undefined;
+    } catch {
+      // Damage: the request that met it meets it again alone, and says so to its client and the log.
+      return undefined;
+    }
   }
-  if (isOtherCluster(decoded, clusterId)) return undefined;
-  try {
-    return txn.getMany?.(txnContext(decoded), items, details);
-  } catch {
-    // Damage: the request that met it meets it again alone, and says so to its client and the log.
-    return undefined;
-  }
-}
 
-/** Puts plain requests together that have the same context. */
-function groupsOf(requests: readonly Uint8Array[]): Iterable<Group> {
-  const groups = new Map<string, Group>();
-  for (let place = 0; place < requests.length; place++) {
-    const parsed = parse(requests[place] as Uint8Array);
-    if (parsed === undefined) continue;
-    const { context, key, ts } = parsed;
-    const name = Buffer.from(context.buffer, context.byteOffset, context.length).toString("latin1");
-    let group = groups.get(name);
+  #groupOf(bytes: Uint8Array, at: number, end: number): GetGroup {
+    const last = this.#last;
+    if (last !== undefined && isAt(last.context, bytes, at, end)) return last;
+    const name = Buffer.from(bytes.buffer, bytes.byteOffset + at, end - at).toString("latin1");
+    let group = this.#groups.get(name);
     if (group === undefined) {
-      group = { context, items: [], places: [] };
-      groups.set(name, group);
+      group = { context: bytes.slice(at, end), list: new PointList(), askers: [] };
+      this.#groups.set(name, group);
     }
-    group.items.push({ key: keyFromRaw(key), ts });
-    group.places.push(place);
+    this.#last = group;
+    return group;
   }
-  return groups.values();
+}
+
+/** Whether `[at, end)` of `bytes` is `wanted`. Most contexts of a turn are one. */
+function isAt(wanted: Uint8Array, bytes: Uint8Array, at: number, end: number): boolean {
+  const { length } = wanted;
+  if (end - at !== length) return false;
+  for (let i = 0; i < length; i++) if (wanted[i] !== bytes[at + i]) return false;
+  return true;
 }
 
 /** Takes a request apart; undefined when it has other fields, or two of a kind, or is damaged. */
-function parse(
-  request: Uint8Array,
-): { readonly context: Uint8Array; readonly key: Uint8Array; readonly ts: bigint } | undefined {
-  const reader = new WireReader(request);
-  let context: Uint8Array | undefined;
-  let key: Uint8Array | undefined;
-  let ts: bigint | undefined;
+function parse(bytes: Uint8Array, at: number, end: number): Parsed | undefined {
+  const reader = new WireReader(bytes, at, end);
+  const parsed: Parsed = {
+    contextAt: -1,
+    contextEnd: -1,
+    keyAt: -1,
+    keyEnd: -1,
+    hasVersion: false,
+    tsHigh: 0,
+    tsLow: 0,
+  };
   try {
-    while (reader.more) {
-      const tag = reader.tag();
-      if (tag === TAG_CONTEXT && context === undefined) context = reader.enter().view();
-      else if (tag === TAG_KEY && key === undefined) key = reader.enter().view();
-      else if (tag === TAG_VERSION && ts === undefined) {
-        reader.varint();
-        ts = (BigInt(reader.high) << 32n) | BigInt(reader.low);
-      } else return undefined;
-    }
+    while (reader.more) if (!parseField(reader, parsed)) return undefined;
   } catch (error) {
     if (error instanceof MalformedWire) return undefined;
     throw error;
   }
-  if (context === undefined || key === undefined || ts === undefined) return undefined;
-  return { context, key, ts };
+  return parsed.contextAt < 0 || parsed.keyAt < 0 || !parsed.hasVersion ? undefined : parsed;
 }
 
-/** The details of one get of `size` bytes of key and value, -1 = not found. */
-function detailsOf(shared: ExecDetails, size: number, totalMs: number): Uint8Array {
-  const statistics = new Statistics();
-  statistics.write.seek = 1;
-  if (size >= 0) {
-    statistics.write.processedKeys = 1;
-    statistics.processedSize = size;
-  }
-  const details = readDetailsToProto({ ...shared, statistics }, totalMs);
-  return kvrpcpb.ExecDetailsV2.encode(details).finish();
+/** Returns false for a field that no plain request has. */
+function parseField(reader: WireReader, parsed: Parsed): boolean {
+  const tag = reader.tag();
+  if (tag === TAG_CONTEXT && parsed.contextAt < 0) {
+    parsed.contextEnd = reader.inner();
+    parsed.contextAt = reader.at;
+    reader.at = parsed.contextEnd;
+  } else if (tag === TAG_KEY && parsed.keyAt < 0) {
+    parsed.keyEnd = reader.inner();
+    parsed.keyAt = reader.at;
+    reader.at = parsed.keyEnd;
+  } else if (tag === TAG_VERSION && !parsed.hasVersion) {
+    reader.varint();
+    parsed.hasVersion = true;
+    parsed.tsHigh = reader.high;
+    parsed.tsLow = reader.low;
+  } else return false;
+  return true;
 }
 
-function responseOf({ value }: GetResult, details: Uint8Array): Uint8Array {
-  const told = 1 + varintSize(details.length) + details.length;
-  const found = value === undefined ? 2 : bytesSize(value.length);
-  const writer = new WireWriter(new Uint8Array(found + told));
-  if (value === undefined) writer.field(TAG_NOT_FOUND, 1);
-  else writer.bytesField(TAG_VALUE, value);
-  writer.open(TAG_DETAILS, details.length);
-  writer.copy(details, 0, details.length);
-  return writer.finish();
+/** Writes the request of an item anew: what a plain one says is all here. */
+function requestOf({ context, list }: GetGroup, item: number): Uint8Array {
+  const head = new WireWriter(new Uint8Array(1 + varintSize(context.length) + context.length));
+  head.open(TAG_CONTEXT, context.length);
+  head.copy(context, 0, context.length);
+  const request = { key: keyToRaw(list.key(item)), version: fromBigInt(list.ts(item)) };
+  return concatBytes(head.finish(), kvrpcpb.GetRequest.encode(request).finish());
 }

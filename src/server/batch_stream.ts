@@ -42,6 +42,8 @@ export class BatchStream {
   #buffered = 0;
   /** Answers for the next turn, in order of completion. */
   completions: Completion[] = [];
+  /** Answers for the next turn that lie in blocks (batch_blocks.ts). */
+  blockAnswers = 0;
   /** Dense index in the turn that runs now. */
   turnIndex = 0;
   /** Whether the next turn has this stream in its list. */
@@ -69,6 +71,11 @@ export class BatchStream {
   /** Bytes of frames that wait for a turn. */
   get pendingBytes(): number {
     return this.#pendingBytes;
+  }
+
+  /** Whether answers wait for the next turn. */
+  get hasAnswers(): boolean {
+    return this.completions.length > 0 || this.blockAnswers > 0;
   }
 
   /** Takes the call over; `peer` ends with `closed`. */

@@ -60,10 +60,12 @@ import {
 import { API_VERSION } from "../storage/index.js";
 import type { AckBatch } from "./batch_acks.js";
 import { BatchAnswers } from "./batch_answers.js";
+import type { AnswerBlock } from "./batch_blocks.js";
 import { CMD_KV_BATCH_GET, CMD_KV_GET, type ColdGet } from "./batch_cold.js";
 import { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
 import { frameStatus } from "./batch_frame_status.js";
+import { KvGets } from "./batch_kv_gets.js";
 import { layOut, type TurnLayout, type TurnSizes, turnSizes } from "./batch_layout.js";
 import { splitFrame } from "./batch_oversize.js";
 import type { BatchStream } from "./batch_stream.js";
@@ -79,9 +81,12 @@ export class TurnRunner {
   readonly #answers: BatchAnswers;
   /** The streams of the turn that runs; their index is the stream of the tables. */
   #streams: readonly BatchStream[] = [];
-  /** KvGets and KvBatchGets of the turn that runs. */
-  #gets: ColdGet[] = [];
+  /** Plain KvGets of the turn that runs; other gets, and KvBatchGets. */
+  readonly #gets: KvGets;
+  #otherGets: ColdGet[] = [];
   #batchGets: ColdGet[] = [];
+  /** Answers to earlier KvGets. */
+  readonly #blocks: AnswerBlock[] = [];
 
   constructor(deps: TurnDeps) {
     this.#deps = deps;
@@ -89,6 +94,7 @@ export class TurnRunner {
     this.#judge = new ContextJudge(deps.kernels.arena, deps.storage, this.#sizes.contexts);
     this.#writes = new BatchWrites(deps, this.#sizes, this.#judge);
     this.#answers = new BatchAnswers(deps, this.#sizes, this.#judge);
+    this.#gets = new KvGets(deps.cold.context);
   }
 
   /**
@@ -111,26 +117,29 @@ export class TurnRunner {
         this.#dispatchCold(layout, 0);
       }
       const coldBefore = this.#param(layout, BATCH_PARAM_COLD_COUNT);
-      this.#answers.answer(layout, streams, acks);
+      this.#answers.answer(layout, streams, acks, this.#blocks);
       this.#dispatchCold(layout, coldBefore);
     } finally {
       arena.leave();
       this.#streams = [];
     }
-    this.#serveGets();
+    this.#serveGets(streams);
   }
 
   /** Serves the gets of the turn, which has ended: they need the arena. */
-  #serveGets(): void {
+  #serveGets(streams: readonly BatchStream[]): void {
     const { cold } = this.#deps;
     const batchGets = this.#batchGets;
-    const gets = this.#gets;
+    const otherGets = this.#otherGets;
     this.#batchGets = [];
-    this.#gets = [];
+    this.#otherGets = [];
     for (const { stream, idLow, idHigh, body } of batchGets) {
       cold.dispatch(stream, idLow, idHigh, CMD_KV_BATCH_GET, body);
     }
-    if (gets.length > 0) cold.dispatchGets(gets);
+    this.#gets.serve(streams, this.#blocks, otherGets);
+    for (const { stream, idLow, idHigh, body } of otherGets) {
+      cold.dispatch(stream, idLow, idHigh, CMD_KV_GET, body);
+    }
   }
 
   #param(layout: TurnLayout, offset: number): number {
@@ -267,16 +276,19 @@ export class TurnRunner {
     for (let i = from; i < count; i++) {
       const command = u32[(layout.coldCommands >>> 2) + i] as number;
       const at = (layout.commands + command * BATCH_COMMAND_BYTES) >>> 2;
-      const stream = this.#streams[u32[at + (BATCH_COMMAND_STREAM >>> 2)] as number];
+      const streamIndex = u32[at + (BATCH_COMMAND_STREAM >>> 2)] as number;
+      const stream = this.#streams[streamIndex];
       assert(stream !== undefined, "a command belongs to a stream of its turn");
       const body = u32[at + (BATCH_COMMAND_BODY_PTR >>> 2)] as number;
       const length = u32[at + (BATCH_COMMAND_BODY_LENGTH >>> 2)] as number;
       const idLow = u32[at + (BATCH_COMMAND_ID_LOW >>> 2)] as number;
       const idHigh = u32[at + (BATCH_COMMAND_ID_HIGH >>> 2)] as number;
       const cmd = u32[at + (BATCH_COMMAND_CMD >>> 2)] as number;
+      const isGet = cmd === CMD_KV_GET;
+      if (isGet && this.#gets.take(streamIndex, idLow, idHigh, u8, body, length)) continue;
       const bytes = u8.slice(body, body + length);
       const request: ColdGet = { stream, idLow, idHigh, body: bytes };
-      if (cmd === CMD_KV_GET) this.#gets.push(request);
+      if (isGet) this.#otherGets.push(request);
       else if (cmd === CMD_KV_BATCH_GET) this.#batchGets.push(request);
       else cold.dispatch(stream, idLow, idHigh, cmd, bytes);
     }

@@ -46,6 +46,8 @@ export interface RegionSnapshot extends RawReader {
   ): Iter;
   /** As Engine.multiGetArena; the caller has checked the keys, which are the engine's. */
   multiGetArena(request: ArenaGet): ArenaGetResult;
+  /** As engine Snapshot.provenEmpty, within the region. */
+  provenEmpty(cf: CfName, lower: Uint8Array, upper: Uint8Array): boolean;
   close(): void;
 }
 
@@ -167,6 +169,11 @@ export class BoundedSnapshot implements RegionSnapshot {
 
   multiGetArena(request: ArenaGet): ArenaGetResult {
     return this.inner.multiGetArena(request);
+  }
+
+  provenEmpty(cf: CfName, lower: Uint8Array, upper: Uint8Array): boolean {
+    const bounds = clip(lower, upper, this.region);
+    return this.inner.provenEmpty(cf, bounds.lower, bounds.upper);
   }
 
   close(): void {

@@ -49,7 +49,11 @@ export class StorageMetrics {
   }
 
   onCommand(type: CommandTag): void {
-    this.commands.set(type, (this.commands.get(type) ?? 0) + 1);
+    this.onCommands(type, 1);
+  }
+
+  onCommands(type: CommandTag, count: number): void {
+    this.commands.set(type, (this.commands.get(type) ?? 0) + count);
   }
 
   /** Counts commands of the batch path: keys of gets, records of writes. */

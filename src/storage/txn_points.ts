@@ -5,11 +5,12 @@
  * a leader with a lease goes to `get`, one by one. Hot path.
  */
 import { ok } from "../base/index.js";
-import { TS_MAX } from "../codec/index.js";
 import type { Kernels } from "../kernel/index.js";
 import {
   KernelPoints,
-  type PointItem,
+  LockGlance,
+  type PointList,
+  type PointSink,
   type ReadPair,
   type ReadPoint,
   type Statistics,
@@ -19,50 +20,46 @@ import type { RegionSnapshot } from "./kv_engine.js";
 import { memoryConflict, type ReadGateDeps, readPointOf, refuseRead } from "./txn_read_gate.js";
 import { ReadRun } from "./txn_read_run.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
-import type { ExecDetails, GetResult, TxnContext } from "./txn_types.js";
+import type { ExecDetails, TxnContext } from "./txn_types.js";
 
 const TAG = "get";
 /** Keys of a batch get from which on the kernel reads them. */
 const KEYS_MIN = 2;
-const NOT_FOUND: GetResult = { value: undefined, commitTs: 0n };
-
-export type PointAnswers = readonly (GetResult | undefined)[];
 
 export class TxnPoints {
+  private readonly glance = new LockGlance();
+
   constructor(
     private readonly deps: ReadGateDeps,
     private readonly kernels: Kernels,
   ) {}
 
   /** See TxnStorage.getMany. */
-  getMany(
-    ctx: TxnContext,
-    items: readonly PointItem[],
-    details: ExecDetails,
-  ): PointAnswers | undefined {
+  getMany(ctx: TxnContext, list: PointList, details: ExecDetails, sink: PointSink): boolean {
     const { kv, metrics } = this.deps;
     const { isolation } = ctx;
-    if (ctx.staleRead || ctx.replicaRead || isolation === "rcCheckTs") return undefined;
-    const keys = items.map(({ key }) => key);
-    if (refuseRead(this.deps, TAG, ctx, keys) !== undefined) return undefined;
+    if (ctx.staleRead || ctx.replicaRead || isolation === "rcCheckTs") return false;
+    if (refuseRead(this.deps, TAG, ctx, list) !== undefined) return false;
     const found = kv.check(ctx);
-    if (!found.ok || !found.value.canReadLocally()) return undefined;
-    if (checkKeysInRegion(keys, found.value.region) !== undefined) return undefined;
-    if (!this.raise(items) || this.isBlocked(ctx, items)) return undefined;
-    const run = new ReadRun(this.deps, TAG, ctx, keys, details);
+    if (!found.ok || !found.value.canReadLocally()) return false;
+    const ends = [list.smallestKey, list.greatestKey];
+    if (checkKeysInRegion(ends, found.value.region) !== undefined) return false;
+    if (!this.deps.maxTs.tryRaise(list.newestTs) || this.isBlocked(ctx, list)) return false;
+    const run = new ReadRun(this.deps, TAG, ctx, [], details);
     let isLate = false;
-    const reply = kv.read<PointAnswers>(ctx, (peer) => {
-      if (isLate) return ok([]);
+    const reply = kv.read<void>(ctx, (peer) => {
+      if (isLate) return ok(undefined);
       const snapshot = kv.snapshot(peer);
       run.onSnapshot(snapshot.peer);
-      return ok(this.read(ctx, items, details, snapshot));
+      this.read(ctx, list, details, snapshot, sink);
+      return ok(undefined);
     });
     // The lease may have ended since it was looked at.
     isLate = true;
-    if (reply instanceof Promise || !reply.ok) return undefined;
-    for (let i = 1; i < items.length; i++) metrics.onCommand(TAG);
-    run.end(ok(undefined));
-    return reply.value;
+    if (reply instanceof Promise || !reply.ok) return false;
+    metrics.onCommands(TAG, list.length - 1);
+    run.end(ok(undefined), { length: list.length, 0: list.key(0) });
+    return true;
   }
 
   /**
@@ -78,11 +75,8 @@ export class TxnPoints {
     const { isolation, ts } = point;
     if (keys.length < KEYS_MIN || isolation === "rcCheckTs") return undefined;
     if (this.kernels.arena.isBusy) return undefined;
-    const points = new KernelPoints(
-      this.kernels,
-      { snapshot, statistics },
-      { ...point, isolation },
-    );
+    const source = { snapshot, statistics };
+    const points = new KernelPoints(this.kernels, source, { ...point, isolation }, this.glance);
     try {
       return points.read(keys.map((key) => ({ key, ts })));
     } finally {
@@ -90,42 +84,34 @@ export class TxnPoints {
     }
   }
 
-  private raise(items: readonly PointItem[]): boolean {
-    let newest = 0n;
-    for (const { ts } of items) if (ts > newest && ts !== TS_MAX) newest = ts;
-    return this.deps.maxTs.tryRaise(newest);
-  }
-
-  private isBlocked(ctx: TxnContext, items: readonly PointItem[]): boolean {
+  private isBlocked(ctx: TxnContext, list: PointList): boolean {
     if (ctx.isolation === "rc" || this.deps.concurrencyManager.size === 0) return false;
-    return items.some(({ key, ts }) => {
-      const place = { keys: [key] };
-      return memoryConflict(this.deps, readPointOf(ctx, ts), place) !== undefined;
-    });
+    for (let item = 0; item < list.length; item++) {
+      const place = { keys: [list.key(item)] };
+      const point = readPointOf(ctx, list.ts(item));
+      if (memoryConflict(this.deps, point, place) !== undefined) return true;
+    }
+    return false;
   }
 
   private read(
     ctx: TxnContext,
-    items: readonly PointItem[],
+    list: PointList,
     { statistics }: ExecDetails,
     snapshot: RegionSnapshot,
-  ): PointAnswers {
+    sink: PointSink,
+  ): void {
     const view = new TxnSnapshot(snapshot, ctx.fillCache);
-    const points = new KernelPoints(
-      this.kernels,
-      { snapshot: view, statistics },
-      {
-        isolation: ctx.isolation === "rc" ? "rc" : "si",
-        bypassLocks: ctx.resolvedLocks,
-        accessLocks: ctx.committedLocks,
-        isReplicaRead: false,
-      },
-    );
+    const reader = {
+      isolation: ctx.isolation === "rc" ? "rc" : "si",
+      bypassLocks: ctx.resolvedLocks,
+      accessLocks: ctx.committedLocks,
+      isReplicaRead: false,
+    } as const;
+    const source = { snapshot: view, statistics };
+    const points = new KernelPoints(this.kernels, source, reader, this.glance);
     try {
-      return points.read(items).map((pair) => {
-        if (pair === undefined) return NOT_FOUND;
-        return "error" in pair ? undefined : pair;
-      });
+      points.readInto(list, sink);
     } finally {
       points.close();
       snapshot.close();

@@ -42,8 +42,8 @@ export class ReadRun {
     this.peer = peer;
   }
 
-  /** The read is over; returns its answer. */
-  end<T>(reply: TxnReply<T>): TxnReply<T> {
+  /** The read is over; returns its answer. `keys`: others than those it was made with. */
+  end<T>(reply: TxnReply<T>, keys: ArrayLike<Uint8Array> = this.keys): TxnReply<T> {
     const { clock, metrics, txnMetrics } = this.deps;
     const { details, tag } = this;
     const nowMs = clock.monotonicMs();
@@ -61,7 +61,7 @@ export class ReadRun {
     txnMetrics.onScanned(tag, statistics);
     metrics.observeDuration(tag, nowMs - this.startedMs);
     if (!reply.ok && isBusy(reply.error)) metrics.onTooBusy(tag);
-    const { ctx, keys } = this;
+    const { ctx } = this;
     logIfSlow(this.deps, { ctx, command: { tag }, keys, details }, nowMs - this.startedMs);
     return reply;
   }

@@ -8,7 +8,7 @@ import type { ExecDetails, TxnContext } from "./txn_types.js";
 export interface SlowCandidate {
   readonly ctx: TxnContext;
   readonly command: { readonly tag: string };
-  readonly keys: readonly Uint8Array[];
+  readonly keys: ArrayLike<Uint8Array>;
   readonly details: ExecDetails;
 }
 
@@ -22,7 +22,7 @@ export function logIfSlow(
 ): void {
   if (totalMs < options.txn.slowLogThresholdMs) return;
   const { statistics } = details;
-  const [first] = keys;
+  const first = keys[0];
   logger.warn("slow command", {
     command: command.tag,
     region_id: ctx.regionId,

@@ -95,6 +95,10 @@ export class TxnSnapshot implements MvccSnapshot {
     return this.inner.multiGetArena(request);
   }
 
+  provenEmpty(cf: MvccCf, lower: Uint8Array, upper: Uint8Array): boolean {
+    return this.inner.provenEmpty(cf, lower, upper);
+  }
+
   cursor(cf: MvccCf, { lower, upper, keysOnly = false }: CursorRange): MvccCursor {
     const options = { keysOnly, fillCache: this.fillCache };
     return new RegionCursor(this.inner.iterate(cf, lower, upper, options));

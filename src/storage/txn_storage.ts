@@ -14,7 +14,7 @@ import {
 } from "../base/index.js";
 import { dataEndKey, dataKey } from "../codec/index.js";
 import type { Kernels } from "../kernel/index.js";
-import { openKernelScan, openVersionScan, type PointItem } from "../mvcc/index.js";
+import { openKernelScan, openVersionScan, type PointList, type PointSink } from "../mvcc/index.js";
 import type { PdPort, ReadDelegate, RegionRouter } from "../raftstore/index.js";
 import {
   ConcurrencyManager,
@@ -44,7 +44,7 @@ import { MemoryLockKeeper } from "./txn_lock_keeper.js";
 import { LockWaitDriver } from "./txn_lock_waits.js";
 import { MaxTs } from "./txn_max_ts.js";
 import { bindTxnMetrics, TxnMetrics } from "./txn_metrics.js";
-import { type PointAnswers, TxnPoints } from "./txn_points.js";
+import { TxnPoints } from "./txn_points.js";
 import { TxnReads } from "./txn_read.js";
 import { ReadGate, type SafeTsSource } from "./txn_read_gate.js";
 import { TxnScans } from "./txn_scan.js";
@@ -172,12 +172,8 @@ export class RaftTxnStorage implements TxnStorage {
     return this.reads.get(ctx, key, version, details);
   }
 
-  getMany(
-    ctx: TxnContext,
-    items: readonly PointItem[],
-    details: ExecDetails,
-  ): PointAnswers | undefined {
-    return this.points.getMany(ctx, items, details);
+  getMany(ctx: TxnContext, list: PointList, details: ExecDetails, sink: PointSink): boolean {
+    return this.points.getMany(ctx, list, details, sink);
   }
 
   batchGet(

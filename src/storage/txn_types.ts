@@ -4,7 +4,7 @@
  * data. Reads raise max_ts, then check memory locks, then take their snapshot.
  */
 import type { Result } from "../base/index.js";
-import type { PointItem, Statistics } from "../mvcc/index.js";
+import type { PointList, PointSink, Statistics } from "../mvcc/index.js";
 import type {
   DeadlockFound,
   DeadlockRequest,
@@ -114,15 +114,11 @@ export interface TxnStorage {
     details: ExecDetails,
   ): TxnReply<GetResult> | Promise<TxnReply<GetResult>>;
   /**
-   * Gets of one context, each at its own version, where all of them can be answered at once.
-   * undefined: they cannot, or not this one; `get` answers, or says why not. Takes a turn of the
-   * arena. `details` are those of all together.
+   * Gets of one context, each at its own version, where all of them can be answered at once: `sink`
+   * is told, and `details` are those of all together. False: they cannot, what `sink` was told does
+   * not count; `get` answers, or says why not. Takes turns of the arena.
    */
-  getMany?(
-    ctx: TxnContext,
-    items: readonly PointItem[],
-    details: ExecDetails,
-  ): readonly (GetResult | undefined)[] | undefined;
+  getMany?(ctx: TxnContext, list: PointList, details: ExecDetails, sink: PointSink): boolean;
   /** Missing keys are left out, as in TiKV; a key's own error stands in its pair. */
   batchGet(
     ctx: TxnContext,

@@ -363,4 +363,41 @@ export const ITERATE_CASES: readonly EngineCase[] = [
       });
     },
   },
+  {
+    title: "provenEmpty claims nothing that is not so",
+    async run({ engine }) {
+      await fill(engine);
+      const claims = (from: string, to: string): boolean => {
+        const snapshot = engine.snapshot();
+        const isEmpty = snapshot.provenEmpty("default", utf8(from), utf8(to));
+        snapshot.close();
+        return isEmpty;
+      };
+      const cheap = engine.binding !== "rocksdb";
+      assert.is(claims("b", "c"), false);
+      assert.is(claims("a", "b\0"), false);
+      assert.is(claims("h", ""), false);
+      assert.is(claims("", ""), false);
+      assert.is(claims("a", "b"), cheap, "the end is exclusive");
+      assert.is(claims("d\0\0", "f"), cheap);
+      assert.is(claims("i", ""), cheap, "the next CF does not count");
+      const before = engine.snapshot();
+      await apply(engine, [["delete", "default", "f"]]);
+      assert.is(before.provenEmpty("default", utf8("e"), utf8("g")), false, "of its moment");
+      before.close();
+      assert.is(claims("e", "g"), cheap, "one deleted entry is passed over");
+      const many = Array.from({ length: 1000 }, (_, i) => `f${String(i).padStart(4, "0")}`);
+      await apply(
+        engine,
+        many.map((key) => ["put", "default", key, "x"] as const),
+      );
+      assert.is(claims("f0", "f1"), false);
+      await apply(
+        engine,
+        many.map((key) => ["delete", "default", key] as const),
+      );
+      assert.is(claims("f0", "f1"), engine.binding === "memory", "too many to pass over");
+      assert.is(claims("f0", "z"), false, "h stands behind them");
+    },
+  },
 ];

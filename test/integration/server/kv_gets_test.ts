@@ -4,7 +4,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { utf8, utf8Decode } from "../../../src/base/index.js";
+import { EMPTY_BYTES, utf8, utf8Decode } from "../../../src/base/index.js";
 import { fromBigInt, kvrpcpb, type tikvpb } from "../../../src/pb/index.js";
 import { BatchClient, type Served, startServed, unary } from "../../support/tikv_server.js";
 
@@ -95,6 +95,34 @@ test("each get of a message is answered as alone", async () => {
   assert.ok(seen.filter((answer) => (answer?.value?.length ?? 0) > 0).length > 40);
   assert.ok(seen.some((answer) => answer?.error?.locked != null));
   assert.ok(seen.some((answer) => answer?.regionError != null));
+  await served.stop();
+});
+
+test("hundreds of gets of a message with values of all sizes", async () => {
+  const { served, batch, context } = await stage();
+  const client = served.connect();
+  const sizes = [1, 100, 255, 256, 1900, 2100, 20_000];
+  const mutations = Array.from({ length: 300 }, (_, i) => ({
+    op: kvrpcpb.Op.Put,
+    key: utf8(`v${i}`),
+    value: new Uint8Array(sizes[i % sizes.length] as number).fill(1 + (i % 250)),
+  }));
+  const startVersion = fromBigInt(100n);
+  const primaryLock = utf8("v0");
+  const lockTtl = fromBigInt(1_000_000n);
+  await unary(client, "KvPrewrite", { context, mutations, primaryLock, startVersion, lockTtl });
+  const keys = mutations.map(({ key }) => key);
+  const commitVersion = fromBigInt(101n);
+  await unary(client, "KvCommit", { context, keys, startVersion, commitVersion });
+  const gets = Array.from({ length: 900 }, (_, i) => get(context, `v${(i * 7) % 310}`, 200n));
+  const answers = await batch.call(...gets.map((Get): Batched => ({ Get })));
+  answers.forEach(({ Get: answer }, i) => {
+    const want = mutations[(i * 7) % 310]?.value;
+    assert.is(answer?.notFound, want === undefined, `get ${i}`);
+    assert.is(Buffer.compare(answer?.value ?? EMPTY_BYTES, want ?? EMPTY_BYTES), 0, `get ${i}`);
+    const { processedVersionsSize } = answer?.execDetailsV2?.scanDetailV2 ?? {};
+    assert.is(Number(processedVersionsSize), want === undefined ? 0 : 9 + want.length, `get ${i}`);
+  });
   await served.stop();
 });
 
