@@ -1,60 +1,95 @@
 /**
- * A histogram whose observation costs tens of nanoseconds: commands make several each, and those of
- * prom-client build a hash of the labels every time. Rendered in the text format of Prometheus.
+ * prom-client's histogram with its observations counted here, and copied when it is scraped: every
+ * command makes several, and prom-client builds a hash of the labels for each. Names, labels and the
+ * text format stay the library's.
  */
+import * as prom from "prom-client";
 import type { Histogram, Labels, MetricOptions } from "../base/index.js";
 
 /** Prometheus' own, for requests of a web server, seconds. */
 const DEFAULT_BUCKETS: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
+const NO_LABELS: Labels = {};
 
 interface Series {
-  /** `name="value",…`, escaped. */
-  readonly labels: string;
+  readonly labels: Labels;
   /** Observations by the bucket they belong to, not cumulative; the last is +Inf. */
   readonly counts: Float64Array;
   sum: number;
 }
 
-const escapeHelp = (text: string): string => text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n");
-const escapeLabel = (text: string): string => escapeHelp(text).replace(/"/g, '\\"');
+/** One line of the text format. */
+interface Sample {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+}
 
-export class TextHistogram implements Histogram {
+/** What the registry asks: the library's histogram, but for the values. */
+class ScrapedHistogram extends prom.Histogram {
+  constructor(
+    private readonly options: prom.HistogramConfiguration<string>,
+    private readonly samples: () => Sample[],
+  ) {
+    super(options);
+  }
+
+  /** The registry renders what this returns; the library's types do not tell of it. */
+  async getForPromString() {
+    const { help, name } = this.options;
+    return { help, name, type: "histogram", aggregator: "sum", values: this.samples() };
+  }
+}
+
+export class CountedHistogram implements Histogram {
+  readonly name: string;
   private readonly bounds: Float64Array;
   private readonly labelNames: readonly string[];
   /** By the label's value; by all of them, joined, where there are several. */
   private readonly series = new Map<string, Series>();
 
-  constructor(private readonly options: MetricOptions & { readonly buckets?: readonly number[] }) {
-    this.bounds = Float64Array.from(options.buckets ?? DEFAULT_BUCKETS);
-    this.labelNames = options.labelNames ?? [];
-    if (this.labelNames.length === 0) this.seriesOf(undefined);
+  constructor(
+    {
+      buckets = DEFAULT_BUCKETS,
+      help,
+      labelNames = [],
+      name,
+    }: MetricOptions & {
+      readonly buckets?: readonly number[];
+    },
+    registry: prom.Registry,
+  ) {
+    this.name = name;
+    this.labelNames = labelNames;
+    this.bounds = Float64Array.from(buckets);
+    if (labelNames.length === 0) this.seriesOf(NO_LABELS);
+    const shape = { name, help, labelNames: [...labelNames], buckets: [...buckets] };
+    new ScrapedHistogram({ ...shape, registers: [registry] }, () => this.samples());
   }
 
-  observe(value: number, labels?: Labels, count = 1): void {
+  observe(value: number, labels: Labels = NO_LABELS): void {
     const series = this.seriesOf(labels);
-    series.sum += value * count;
+    series.sum += value;
     const at = this.bucketOf(value);
-    series.counts[at] = (series.counts[at] as number) + count;
+    series.counts[at] = (series.counts[at] as number) + 1;
   }
 
-  /** Returns the lines of this metric, HELP and TYPE before them. */
-  render(): string {
-    const { help, name } = this.options;
-    const lines = [`# HELP ${name} ${escapeHelp(help)}`, `# TYPE ${name} histogram`];
-    for (const { counts, labels, sum } of this.series.values()) {
-      const comma = labels === "" ? "" : ",";
+  private samples(): Sample[] {
+    const { bounds, name } = this;
+    return [...this.series.values()].flatMap(({ counts, labels, sum }) => {
       let total = 0;
-      for (let at = 0; at < counts.length; at++) {
-        total += counts[at] as number;
-        const bound = at < this.bounds.length ? String(this.bounds[at]) : "+Inf";
-        lines.push(`${name}_bucket{le="${bound}"${comma}${labels}} ${total}`);
-      }
-      const braces = labels === "" ? "" : `{${labels}}`;
-      lines.push(`${name}_sum${braces} ${sum}`, `${name}_count${braces} ${total}`);
-    }
-    return lines.join("\n");
+      const buckets = Array.from(counts, (count, at) => {
+        total += count;
+        const le = at < bounds.length ? (bounds[at] as number) : "+Inf";
+        return { metricName: `${name}_bucket`, labels: { le, ...labels }, value: total };
+      });
+      return [
+        ...buckets,
+        { metricName: `${name}_sum`, labels, value: sum },
+        { metricName: `${name}_count`, labels, value: total },
+      ];
+    });
   }
 
   /** The first bucket whose bound is not below the value. */
@@ -68,23 +103,22 @@ export class TextHistogram implements Histogram {
     return low;
   }
 
-  private seriesOf(labels: Labels | undefined): Series {
-    const { labelNames } = this;
-    const [first] = labelNames;
-    let key = "";
-    if (first !== undefined) {
-      key =
-        labelNames.length === 1
-          ? (labels?.[first] ?? "")
-          : labelNames.map((name) => labels?.[name] ?? "").join("\u0000");
-    }
+  private seriesOf(labels: Labels): Series {
+    const key = this.keyOf(labels);
     let series = this.series.get(key);
     if (series === undefined) {
-      const pairs = labelNames.map((name) => `${name}="${escapeLabel(labels?.[name] ?? "")}"`);
-      const counts = new Float64Array(this.bounds.length + 1);
-      series = { labels: pairs.join(","), counts, sum: 0 };
+      const copy = Object.fromEntries(this.labelNames.map((name) => [name, labels[name] ?? ""]));
+      series = { labels: copy, counts: new Float64Array(this.bounds.length + 1), sum: 0 };
       this.series.set(key, series);
     }
     return series;
+  }
+
+  private keyOf(labels: Labels): string {
+    const { labelNames } = this;
+    const [first] = labelNames;
+    if (first === undefined) return "";
+    if (labelNames.length === 1) return labels[first] ?? "";
+    return labelNames.map((name) => labels[name] ?? "").join("\u0000");
   }
 }

@@ -5,7 +5,7 @@
 import { performance } from "node:perf_hooks";
 import * as prom from "prom-client";
 import type { Counter, Gauge, Histogram, MetricOptions, MetricsRegistry } from "../base/index.js";
-import { TextHistogram } from "./histogram.js";
+import { CountedHistogram } from "./histogram.js";
 
 /** Milliseconds between samples of the event-loop delay; finer ones cost idle CPU. */
 const LOOP_DELAY_RESOLUTION_MS = 20;
@@ -14,7 +14,7 @@ const GC_BUCKETS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5];
 export class PromMetrics implements MetricsRegistry {
   readonly #registry = new prom.Registry();
   readonly #collectors: (() => void)[] = [];
-  readonly #histograms = new Map<string, TextHistogram>();
+  readonly #histograms = new Map<string, CountedHistogram>();
 
   counter(options: MetricOptions): Counter {
     const metric = this.#once(options.name, () => new prom.Counter(this.#shape(options)));
@@ -35,7 +35,7 @@ export class PromMetrics implements MetricsRegistry {
   histogram(options: MetricOptions & { readonly buckets?: readonly number[] }): Histogram {
     let histogram = this.#histograms.get(options.name);
     if (histogram === undefined) {
-      histogram = new TextHistogram(options);
+      histogram = new CountedHistogram(options, this.#registry);
       this.#histograms.set(options.name, histogram);
     }
     return histogram;
@@ -67,8 +67,7 @@ export class PromMetrics implements MetricsRegistry {
   /** Returns the text format of Prometheus. */
   async scrape(): Promise<string> {
     for (const collect of this.#collectors) collect();
-    const own = [...this.#histograms.values()].map((histogram) => histogram.render());
-    return [await this.#registry.metrics(), ...own, ""].join("\n");
+    return await this.#registry.metrics();
   }
 
   get contentType(): string {
