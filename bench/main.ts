@@ -3,7 +3,7 @@
  * file in it that exports `run` is a bench. Prints the machine, a table per area and set of series,
  * then one JSON line per figure.
  */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type BenchContext, type BenchModule, machine, type Report, tablesOf } from "./harness.js";
@@ -31,6 +31,31 @@ function findBenches(filters: readonly string[]): BenchFile[] {
     );
 }
 
+/** Files beside the benches that they share have no `run`. */
+function hasRun({ path }: BenchFile): boolean {
+  return /^export (async )?function run\b|^export const run\b/m.test(readFileSync(path, "utf8"));
+}
+
+function help(): string {
+  const benches = findBenches([]).filter(hasRun);
+  const lines = [...new Set(benches.map(({ area }) => area))].map((area) => {
+    const names = benches.filter((bench) => bench.area === area).map(({ name }) => name);
+    return `  ${area.padEnd(10)} ${names.join(" ")}`;
+  });
+  return `${USAGE}
+
+Areas, and the benches in each:
+${lines.join("\n")}
+
+Without arguments all of them run, for about an hour. --smoke runs each for a moment, to see that it
+works: its figures mean nothing. Both sides of a "ratio" are measured in turns in one run, so a busy
+machine matters less. RUTILE_BENCH_PROFILE=DIR makes each store process of the servers' benches write
+a CPU profile into DIR.
+Results that were kept are in bench/results.`;
+}
+
+const USAGE = "usage: npm run bench -- [area | area/name …] [--smoke | --help]";
+
 function isBench(module: Partial<BenchModule>): module is BenchModule {
   return typeof module.run === "function";
 }
@@ -46,12 +71,16 @@ async function runArea(files: readonly BenchFile[], context: BenchContext): Prom
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(help());
+    return;
+  }
   const mode = args.includes("--smoke") ? "smoke" : "real";
   const unknown = args.filter((arg) => arg.startsWith("-") && arg !== "--smoke");
   const files = findBenches(args.filter((arg) => !arg.startsWith("-")));
   if (unknown.length > 0 || files.length === 0) {
     const areas = [...new Set(findBenches([]).map(({ area }) => area))].join(", ");
-    console.error(`usage: bench [area | area/name …] [--smoke]; areas: ${areas}`);
+    console.error(`${USAGE}; areas: ${areas}`);
     process.exitCode = 2;
     return;
   }

@@ -1,20 +1,12 @@
 /** `rutile ctl` members, stores, regions, region, tso: questions to PD. */
 import type { Command } from "commander";
-import type { LocatedRegion, PdClient, PdReply } from "../pd_client/index.js";
-import { type CtlContext, CtlError } from "./ctl_context.js";
+import type { LocatedRegion, PdClient } from "../pd_client/index.js";
+import { type CtlContext, CtlError, LOGICAL_BITS, mustPd, timeOf } from "./ctl_context.js";
 import { askPd } from "./ctl_http.js";
 import { bytesText, parseBytes, type Row } from "./ctl_output.js";
 
 const EMPTY = new Uint8Array(0);
 const REGIONS_PAGE = 256;
-/** Below them a timestamp is physical milliseconds. */
-const LOGICAL_BITS = 18n;
-
-function must<T>(reply: PdReply<T>): T {
-  if (reply.ok) return reply.value;
-  throw new CtlError(`PD: ${reply.error.message} (${reply.error.kind})`);
-}
-
 /** What follows a peer that is no plain voter. */
 const ROLE_MARKS = ["", "(learner)", "(incoming)", "(demoting)"] as const;
 
@@ -34,7 +26,7 @@ async function allRegions(pd: PdClient, limit: number): Promise<LocatedRegion[]>
   const regions: LocatedRegion[] = [];
   for (let start = EMPTY; regions.length < limit; ) {
     const most = Math.min(REGIONS_PAGE, limit - regions.length);
-    const page = must(await pd.scanRegions(start, EMPTY, most));
+    const page = mustPd(await pd.scanRegions(start, EMPTY, most));
     regions.push(...page);
     const end = page.at(-1)?.endKey ?? EMPTY;
     if (page.length < most || end.length === 0) break;
@@ -50,7 +42,7 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
     .description("placement drivers, with their client URLs")
     .action(() =>
       context.withPd(async (pd) => {
-        const members = must(await pd.getMembers());
+        const members = mustPd(await pd.getMembers());
         return members.map(({ clientUrls, id, isLeader, name }) => ({
           name,
           id,
@@ -65,7 +57,7 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
     .option("--all", "with those that were removed")
     .action((options: { all?: boolean }) =>
       context.withPd(async (pd) => {
-        const stores = must(await pd.getAllStores(options.all === true));
+        const stores = mustPd(await pd.getAllStores(options.all === true));
         return stores.map((store) => ({
           id: store.id,
           address: store.address,
@@ -88,7 +80,7 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
         const path = `regions/check/${encodeURIComponent(options.check)}`;
         const found = (await askPd(pd, "GET", path)) as { readonly regions: { id: number }[] };
         const some = found.regions.slice(0, options.limit);
-        const regions = some.map(async ({ id }) => must(await pd.locateRegionById(BigInt(id))));
+        const regions = some.map(async ({ id }) => mustPd(await pd.locateRegionById(BigInt(id))));
         return (await Promise.all(regions)).filter((region) => region !== undefined).map(regionRow);
       }),
     );
@@ -107,7 +99,7 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
           id === undefined
             ? await pd.getRegion(parseBytes(key ?? ""))
             : await pd.locateRegionById(BigInt(id));
-        const region = must(reply);
+        const region = mustPd(reply);
         if (region === undefined) throw new CtlError("PD knows no such region");
         return [regionRow(region)];
       }),
@@ -121,17 +113,16 @@ export function addClusterCommands(ctl: Command, context: CtlContext): void {
         return context.fail(new CtlError(`not a timestamp: ${timestamp}`));
       }
       if (timestamp !== undefined) return context.print([tsoRow(BigInt(timestamp))]);
-      return context.withPd(async (pd) => [tsoRow(must(await pd.getTimestamps(1)))]);
+      return context.withPd(async (pd) => [tsoRow(mustPd(await pd.getTimestamps(1)))]);
     });
 }
 
 function tsoRow(timestamp: bigint): Row {
   const physical = Number(timestamp >> LOGICAL_BITS);
-  const date = new Date(physical);
   return {
     timestamp: timestamp.toString(),
     physical_ms: physical,
     logical: Number(BigInt.asUintN(Number(LOGICAL_BITS), timestamp)),
-    time: Number.isNaN(date.getTime()) ? undefined : date.toISOString(),
+    time: timeOf(timestamp),
   };
 }

@@ -5,7 +5,8 @@
 import type { Command } from "commander";
 import { errorMessage, TikvError } from "../base/index.js";
 import type { ApiVersionName, RawClient } from "../client/index.js";
-import type { PdClient } from "../pd_client/index.js";
+import type { TxnAdmin } from "../client/internal.js";
+import type { PdClient, PdReply } from "../pd_client/index.js";
 import { type CtlIo, json, type Row, table } from "./ctl_output.js";
 
 export interface CtlOptions {
@@ -20,6 +21,27 @@ export interface CtlOptions {
 
 /** A mistake of the caller, or something that is not there; shown without a code. */
 export class CtlError extends Error {}
+
+/** Returns what PD answered; throws CtlError with its words. */
+export function mustPd<T>(reply: PdReply<T>): T {
+  if (reply.ok) return reply.value;
+  throw new CtlError(`PD: ${reply.error.message} (${reply.error.kind})`);
+}
+
+/** Returns a timestamp that a person gave. */
+export function timestampOf(text: string): bigint {
+  if (/^\d{1,20}$/.test(text)) return BigInt(text);
+  throw new CtlError(`not a timestamp: ${text}`);
+}
+
+/** Below them a timestamp is physical milliseconds. */
+export const LOGICAL_BITS = 18n;
+
+/** Returns the time of a timestamp in ISO 8601; undefined for 0 and for none. */
+export function timeOf(ts: bigint): string | undefined {
+  const date = new Date(Number(ts >> LOGICAL_BITS));
+  return ts === 0n || Number.isNaN(date.getTime()) ? undefined : date.toISOString();
+}
 
 const API_VERSIONS: readonly string[] = ["V1", "V1TTL", "V2"];
 
@@ -56,25 +78,41 @@ export class CtlContext {
   /** Runs `work` with a RawKV client. */
   withRaw(work: (client: RawClient) => Promise<void>): Promise<void> {
     return this.#guard(async () => {
-      const { apiVersion, cf, keyspace, pdEndpoints, timeout } = this.options;
-      if (!API_VERSIONS.includes(apiVersion)) {
-        throw new CtlError(`--api-version must be ${API_VERSIONS.join(", ")}, not ${apiVersion}`);
-      }
       const { RawClient } = await import("../client/index.js");
-      const client = await RawClient.connect({
-        pdEndpoints: pdEndpoints.split(","),
-        apiVersion: apiVersion as ApiVersionName,
-        keyspace,
-        cf,
-        timeoutMs: timeout * 1000,
-        retryBudgetMs: timeout * 1000,
-      });
+      const client = await RawClient.connect({ ...this.#clientOptions(), cf: this.options.cf });
       try {
         await work(client);
       } finally {
         client.close();
       }
     });
+  }
+
+  /** Runs `work` with a client for transactions, and a timestamp of now. */
+  withTxn(work: (admin: TxnAdmin, now: bigint) => Promise<void>): Promise<void> {
+    return this.#guard(async () => {
+      const { connectTxnAdmin } = await import("../client/internal.js");
+      const admin = await connectTxnAdmin(this.#clientOptions());
+      try {
+        await work(admin, await admin.timestamp());
+      } finally {
+        admin.close();
+      }
+    });
+  }
+
+  #clientOptions() {
+    const { apiVersion, keyspace, pdEndpoints, timeout } = this.options;
+    if (!API_VERSIONS.includes(apiVersion)) {
+      throw new CtlError(`--api-version must be ${API_VERSIONS.join(", ")}, not ${apiVersion}`);
+    }
+    return {
+      pdEndpoints: pdEndpoints.split(","),
+      apiVersion: apiVersion as ApiVersionName,
+      keyspace,
+      timeoutMs: timeout * 1000,
+      retryBudgetMs: timeout * 1000,
+    };
   }
 
   /** Prints rows as a table, or as JSON. */

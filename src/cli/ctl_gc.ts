@@ -1,26 +1,7 @@
 /** `rutile ctl gc`: safe points, barriers, and who leads GC. */
 import type { Command } from "commander";
-import type { PdReply } from "../pd_client/index.js";
-import { type CtlContext, CtlError } from "./ctl_context.js";
+import { type CtlContext, CtlError, mustPd, timeOf, timestampOf } from "./ctl_context.js";
 import { askPd, order } from "./ctl_http.js";
-
-function must<T>(reply: PdReply<T>): T {
-  if (reply.ok) return reply.value;
-  throw new CtlError(`PD: ${reply.error.message} (${reply.error.kind})`);
-}
-
-function timestampOf(text: string): bigint {
-  if (/^\d{1,20}$/.test(text)) return BigInt(text);
-  throw new CtlError(`not a timestamp: ${text}`);
-}
-
-/** Below them a timestamp is physical milliseconds. */
-const LOGICAL_BITS = 18n;
-
-function timeOf(ts: bigint): string | undefined {
-  const date = new Date(Number(ts >> LOGICAL_BITS));
-  return ts === 0n || Number.isNaN(date.getTime()) ? undefined : date.toISOString();
-}
 
 /** Adds the commands to `ctl`. */
 export function addGcCommands(ctl: Command, context: CtlContext): void {
@@ -29,7 +10,7 @@ export function addGcCommands(ctl: Command, context: CtlContext): void {
     .description("safe points, and the barriers that hold them back")
     .action(() =>
       context.withPd(async (pd) => {
-        const { barriers, gcSafePoint, txnSafePoint } = must(await pd.getGcState());
+        const { barriers, gcSafePoint, txnSafePoint } = mustPd(await pd.getGcState());
         const row = (what: string, ts: bigint, ttlSeconds?: bigint) => ({
           what,
           timestamp: ts.toString(),
@@ -51,7 +32,7 @@ export function addGcCommands(ctl: Command, context: CtlContext): void {
     .action((id: string, timestamp: string, options: { ttl?: string }) =>
       context.withPd(async (pd) => {
         const ttl = options.ttl === undefined ? undefined : timestampOf(options.ttl);
-        const barrier = must(await pd.setGcBarrier(id, timestampOf(timestamp), ttl));
+        const barrier = mustPd(await pd.setGcBarrier(id, timestampOf(timestamp), ttl));
         return [{ id: barrier.id, timestamp: barrier.ts.toString() }];
       }),
     );
@@ -60,7 +41,7 @@ export function addGcCommands(ctl: Command, context: CtlContext): void {
     .argument("<id>", "name of the barrier")
     .action((id: string) =>
       context.withPd(async (pd) => {
-        const gone = must(await pd.deleteGcBarrier(id));
+        const gone = mustPd(await pd.deleteGcBarrier(id));
         if (gone === undefined) throw new CtlError(`PD knows no barrier ${id}`);
         return [{ id: gone.id, timestamp: gone.ts.toString() }];
       }),

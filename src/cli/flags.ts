@@ -4,6 +4,9 @@
 import { type Command, Option } from "commander";
 import { DATA_DIR_DEFAULT, type FlagValue } from "../config/index.js";
 
+/** What `rutile ctl` is for; told without loading it. */
+export const CTL_DESCRIPTION = "look into a cluster: raw pairs, transactions, stores, regions, GC";
+
 /** Where `up` keeps its data. */
 export const UP_DIR_DEFAULT = `${DATA_DIR_DEFAULT}/up`;
 

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../base/index.js";
 import { EXIT, exitFailed } from "./exit.js";
+import { CTL_DESCRIPTION } from "./flags.js";
 import { registerPd } from "./pd.js";
 import { registerStart } from "./start.js";
 import { registerStore } from "./store.js";
@@ -32,9 +33,11 @@ async function createProgram(args: readonly string[]): Promise<Command> {
   registerStore(program);
   // The clients behind ctl take as long to load as all the rest: only where ctl is meant.
   if (args.includes("ctl")) (await import("./ctl.js")).registerCtl(program);
-  else program.command("ctl").description("look into a cluster, read and write raw pairs");
+  else program.command("ctl").description(CTL_DESCRIPTION);
   for (const command of withSubcommands(program)) {
-    command.exitOverride().configureOutput({ outputError: writeUsageError });
+    const outputError = (text: string, write: (line: string) => void): void =>
+      writeUsageError(text, pathOf(command), write);
+    command.exitOverride().configureOutput({ outputError });
   }
   return program;
 }
@@ -43,13 +46,19 @@ function withSubcommands(command: Command): Command[] {
   return [command, ...command.commands.flatMap(withSubcommands)];
 }
 
+/** Returns the words that lead to a command: "rutile ctl gc". */
+function pathOf(command: Command): string {
+  const before = command.parent === null ? "" : `${pathOf(command.parent)} `;
+  return `${before}${command.name()}`;
+}
+
 /** One line: what is wrong, the nearest name, and where help is. */
-function writeUsageError(text: string, write: (line: string) => void): void {
+function writeUsageError(text: string, path: string, write: (line: string) => void): void {
   const line = text
     .trim()
     .replace(/^error: /, "")
     .replaceAll("\n", " ");
-  write(`rutile: ${line}; see rutile --help\n`);
+  write(`rutile: ${line}; see ${path} --help\n`);
 }
 
 /** Runs the command that `args` name and sets the exit code. */

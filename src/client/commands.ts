@@ -27,6 +27,7 @@ export interface CommandTypes {
   CheckSecondaryLocks: [kvrpcpb.ICheckSecondaryLocksRequest, kvrpcpb.CheckSecondaryLocksResponse];
   ResolveLock: [kvrpcpb.IResolveLockRequest, kvrpcpb.ResolveLockResponse];
   ScanLock: [kvrpcpb.IScanLockRequest, kvrpcpb.ScanLockResponse];
+  MvccGetByKey: [kvrpcpb.IMvccGetByKeyRequest, kvrpcpb.MvccGetByKeyResponse];
 }
 
 export type CommandName = keyof CommandTypes;
@@ -43,6 +44,7 @@ const UNARY_ONLY: ReadonlySet<CommandName> = new Set([
   "RawGetKeyTTL",
   "RawCompareAndSwap",
   "RawChecksum",
+  "MvccGetByKey",
 ]);
 
 /** Returns whether BatchCommands has a sub-request for the command. */
@@ -58,7 +60,7 @@ export function isRepeatable(command: CommandName): boolean {
 type TikvMethod = Parameters<typeof methodInfo<"tikvpb.Tikv", never>>[1];
 
 function unaryName(command: CommandName): string {
-  if (command.startsWith("Raw")) return command;
+  if (command.startsWith("Raw") || command.startsWith("Mvcc")) return command;
   return command === "PessimisticRollback" ? "KVPessimisticRollback" : `Kv${command}`;
 }
 

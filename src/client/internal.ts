@@ -1,3 +1,4 @@
 /** The face for sister folders, wider than what is published. */
-export { connectGcLocks, type GcLockService, gcLocksOver } from "./txn/gc_connect.js";
+export { connectTxnAdmin, type TxnAdmin, txnAdminOver } from "./txn/admin.js";
 export type { GcLocksResult } from "./txn/gc_locks.js";
+export type { LockView } from "./txn/lock_view.js";

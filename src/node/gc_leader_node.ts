@@ -1,6 +1,6 @@
 /** PD's own GC leader in a process: a client of the cluster that PD serves, made when first needed. */
 import { type ErrorCode, errorMessage, TikvError } from "../base/index.js";
-import { connectGcLocks, type GcLockService, type GcLocksResult } from "../client/internal.js";
+import { connectTxnAdmin, type GcLocksResult, type TxnAdmin } from "../client/internal.js";
 import type { PdConfig } from "../config/index.js";
 import type { PdGc } from "../pd/index.js";
 import type { Environment } from "./environment.js";
@@ -14,7 +14,7 @@ const OTHER_VERSION: readonly ErrorCode[] = ["RUTILE:Client:Refused", "RUTILE:Cl
 
 class LockResolver {
   private versions: readonly (typeof API_VERSIONS)[number][] = API_VERSIONS;
-  private service: GcLockService | undefined;
+  private service: TxnAdmin | undefined;
   private closed = false;
 
   constructor(
@@ -45,7 +45,11 @@ class LockResolver {
     safePoint: bigint,
   ): Promise<GcLocksResult> {
     const logger = this.env.logger.child({ component: "gc leader" });
-    const service = await connectGcLocks([this.endpoint], version ?? "V1", logger);
+    const service = await connectTxnAdmin({
+      pdEndpoints: [this.endpoint],
+      apiVersion: version ?? "V1",
+      log: logger,
+    });
     this.service = service;
     try {
       if (this.closed) throw new Error("pd stops");

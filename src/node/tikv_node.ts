@@ -203,6 +203,7 @@ async function bindStatus(
     config: () => configToJson(TIKV_FIELDS, config),
     regionIds: () => running.store?.regions().map((region) => region.id) ?? [],
     regionMeta: (id) => running.store?.regionMeta(id),
+    txn: () => running.store?.txnStatus(),
   };
   const logger = env.logger.child({ component: "status" });
   const wanted = { flag: "--status-addr", address, retry: env.options.portRetry };

@@ -1,6 +1,6 @@
 /**
- * The status server of a store: GET /status, /metrics, /config, /region and /region/{id}, with
- * TiKV's content types and error texts. Read-only: what changes a store goes through gRPC.
+ * The status server of a store: GET /status, /metrics, /config, /region, /region/{id} and /txn,
+ * with TiKV's content types and error texts. Read-only: what changes a store goes through gRPC.
  * It answers from functions, so it can listen before the store exists: PD is told its port.
  * Source: tikv src/server/status_server/mod.rs.
  */
@@ -24,6 +24,8 @@ export interface StatusSources {
   regionIds(): readonly bigint[];
   /** The JSON of one region, or undefined for a region that is not here. */
   regionMeta(id: bigint): unknown;
+  /** The JSON of what transactions do; undefined until the store has started. */
+  txn(): unknown;
 }
 
 export interface StatusServer {
@@ -83,6 +85,10 @@ async function answerOf(
     return { status: 200, type: METRICS_TYPE, body: await sources.metrics() };
   }
   if (path === "/config") return json(sources.config());
+  if (path === "/txn") {
+    const page = sources.txn();
+    return page === undefined ? text(503, "the store has not started yet") : json(page);
+  }
   if (path.startsWith("/region")) return regionAnswer(path, sources);
   return text(404, "path not found");
 }

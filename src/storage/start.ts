@@ -77,6 +77,8 @@ export interface RunningStore {
   regions(): RegionInfo[];
   /** The JSON of GET /region/{id}, or undefined for a region that is not here. */
   regionMeta(id: bigint): unknown;
+  /** The JSON of GET /txn. */
+  txnStatus(): unknown;
   /** Answers requests under way, refuses new ones, ends heartbeats. Idempotent. */
   stop(): Promise<void>;
 }
@@ -126,6 +128,7 @@ export async function startStore(options: StartOptions, deps: StartDeps): Promis
       const peer = store.delegate(id);
       return peer === undefined ? undefined : regionMeta(engine, peer);
     },
+    txnStatus: () => storage.txnStatus(),
     stop: () => {
       stopping ??= stopStore(storage, store, deps.timers);
       return stopping;

@@ -29,12 +29,13 @@ import { regionAdmin } from "./region_admin.js";
 import { RegionViews } from "./region_views.js";
 import { AdvanceTsWorker, type CheckLeaderPort, type LeaderInfo } from "./resolved_ts/advance.js";
 import { safeTsOfRange, takeLeaders } from "./resolved_ts/leaders.js";
-import { ResolvedTsMetrics } from "./resolved_ts/metrics.js";
+import { ResolvedTsMetrics, resolvedTsView } from "./resolved_ts/metrics.js";
 import { ReadProgress } from "./resolved_ts/progress.js";
 import { storeDebug } from "./store_debug.js";
 import { TtlChecker } from "./ttl_checker.js";
 import type { OpenDeadlockTransport } from "./txn_deadlock.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
+import { txnStatus } from "./txn_status.js";
 import { RaftTxnStorage } from "./txn_storage.js";
 import type {
   ApiVersion,
@@ -223,6 +224,16 @@ export class RaftStorage implements Storage, BatchPath {
         const reply = await pd.getTimestamps(1);
         return reply.ok ? reply.value : undefined;
       },
+    });
+  }
+
+  /** What transactions here are doing, as JSON for people. */
+  txnStatus(): object {
+    const peers = (): readonly ReadDelegate[] => this.deps.router.delegates();
+    return txnStatus({
+      ...this.txn.status(),
+      gcSafePoint: this.gcWorker?.safePoint,
+      resolvedTs: resolvedTsView({ peers, progress: this.progress }),
     });
   }
 

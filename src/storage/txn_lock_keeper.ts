@@ -43,6 +43,11 @@ export class MemoryLockKeeper {
     return this.tables.bytes;
   }
 
+  /** Number of locks in memory. */
+  get size(): number {
+    return this.tables.size;
+  }
+
   /** Returns the locks of a leader's region; undefined where there are none. */
   viewOf(leader: LeaderView): MemoryLocks | undefined {
     return this.tables.viewOf(leader);

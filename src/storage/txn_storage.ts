@@ -43,12 +43,13 @@ import type { TxnDeps } from "./txn_deps.js";
 import { MemoryLockKeeper } from "./txn_lock_keeper.js";
 import { LockWaitDriver } from "./txn_lock_waits.js";
 import { MaxTs } from "./txn_max_ts.js";
-import { bindTxnMetrics, TxnMetrics } from "./txn_metrics.js";
+import { bindTxnMetrics, type TxnGauges, TxnMetrics } from "./txn_metrics.js";
 import { TxnPoints } from "./txn_points.js";
 import { TxnReads } from "./txn_read.js";
 import { ReadGate, type SafeTsSource } from "./txn_read_gate.js";
 import { TxnScans } from "./txn_scan.js";
 import { TxnScheduler } from "./txn_scheduler.js";
+import type { TxnStatusSources } from "./txn_status.js";
 import type {
   ExecDetails,
   GetResult,
@@ -147,19 +148,7 @@ export class RaftTxnStorage implements TxnStorage {
       lockWaits: this.waits,
       memoryLocks: this.memoryLocks,
     });
-    bindTxnMetrics(deps.registry, txnMetrics, () => ({
-      runningCommands: this.scheduler.running,
-      memory: this.scheduler.memoryUse,
-      statusCache: this.scheduler.rememberedTxns,
-      maxTs: concurrencyManager.maxTs,
-      maxTsLimit: this.maxTs.limit,
-      memoryLocks: {
-        count: concurrencyManager.size,
-        minTs: concurrencyManager.globalMinLockTs(),
-      },
-      pessimisticLockBytes: this.memoryLocks.bytes,
-      pessimisticLocks: this.memoryLocks.counts,
-    }));
+    bindTxnMetrics(deps.registry, txnMetrics, () => this.gauges());
     lockMetrics.bind(manager, this.deadlocks.detector);
   }
 
@@ -274,6 +263,36 @@ export class RaftTxnStorage implements TxnStorage {
 
   detect(request: DeadlockRequest): Result<DeadlockFound | undefined, "notLeader"> {
     return this.deadlocks.serve(request);
+  }
+
+  private gauges(): TxnGauges {
+    const { concurrencyManager } = this;
+    return {
+      runningCommands: this.scheduler.running,
+      memory: this.scheduler.memoryUse,
+      statusCache: this.scheduler.rememberedTxns,
+      maxTs: concurrencyManager.maxTs,
+      maxTsLimit: this.maxTs.limit,
+      memoryLocks: {
+        count: concurrencyManager.size,
+        minTs: concurrencyManager.globalMinLockTs(),
+      },
+      pessimisticLockBytes: this.memoryLocks.bytes,
+      pessimisticLocks: this.memoryLocks.counts,
+    };
+  }
+
+  /** What goes on, for people; see txn_status.ts. */
+  status(): Omit<TxnStatusSources, "gcSafePoint" | "resolvedTs"> {
+    const { held, waiting } = this.scheduler.latches;
+    const { bytes, size } = this.memoryLocks;
+    return {
+      gauges: this.gauges(),
+      latches: { held, waiting },
+      lockWaits: this.waits.entries(),
+      detector: this.deadlocks.detector,
+      pessimisticLocks: { count: size, bytes },
+    };
   }
 
   /** Commands under way. */

@@ -41,7 +41,10 @@ export interface ResolvedTsView {
 }
 
 /** Looks at every replica of this store. */
-export function resolvedTsView({ peers, progress }: ResolvedTsDeps): ResolvedTsView {
+export function resolvedTsView({
+  peers,
+  progress,
+}: Pick<ResolvedTsDeps, "peers" | "progress">): ResolvedTsView {
   let leaders: Least | undefined;
   let followers: Least | undefined;
   let [resolved, unresolved] = [0, 0];

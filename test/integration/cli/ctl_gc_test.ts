@@ -1,31 +1,12 @@
 /** `rutile ctl gc`: safe points, barriers and the leader, against a PD. */
-import { Command } from "commander";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { registerCtl } from "../../../src/cli/ctl.js";
 import { fromBigInt } from "../../../src/pb/index.js";
+import { type Ran, runCtl } from "../../support/ctl.js";
 import { startTestPd, type TestPd, testRegion, testStore } from "../../support/pd.js";
 
-interface Ran {
-  readonly out: string;
-  readonly error: string;
-  readonly code: number;
-}
-
-async function ctl(pd: TestPd, ...args: string[]): Promise<Ran> {
-  const out: string[] = [];
-  const error: string[] = [];
-  let code = 0;
-  const program = new Command().exitOverride();
-  registerCtl(program, {
-    out: (text) => out.push(text),
-    error: (text) => error.push(text),
-    setExitCode: (set) => {
-      code = set;
-    },
-  });
-  await program.parseAsync(["ctl", "--pd", pd.pd.address, ...args], { from: "user" });
-  return { out: out.join("\n"), error: error.join("\n"), code };
+function ctl(pd: TestPd, ...args: string[]): Promise<Ran> {
+  return runCtl("--pd", pd.pd.address, ...args);
 }
 
 async function withPd(body: (pd: TestPd) => Promise<void>): Promise<void> {

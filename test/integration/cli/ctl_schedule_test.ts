@@ -3,29 +3,12 @@ import { Command } from "commander";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { registerCtl } from "../../../src/cli/ctl.js";
+import { type Ran, runCtl } from "../../support/ctl.js";
 import { startTestPd, type TestPd } from "../../support/pd.js";
 import { PdLeader, startStores } from "../../support/pd_leader.js";
 
-interface Ran {
-  readonly out: string;
-  readonly error: string;
-  readonly code: number;
-}
-
-async function ctl(pd: TestPd, ...args: string[]): Promise<Ran> {
-  const out: string[] = [];
-  const error: string[] = [];
-  let code = 0;
-  const program = new Command().exitOverride();
-  registerCtl(program, {
-    out: (text) => out.push(text),
-    error: (text) => error.push(text),
-    setExitCode: (set) => {
-      code = set;
-    },
-  });
-  await program.parseAsync(["ctl", "--pd", pd.pd.address, ...args], { from: "user" });
-  return { out: out.join("\n"), error: error.join("\n"), code };
+function ctl(pd: TestPd, ...args: string[]): Promise<Ran> {
+  return runCtl("--pd", pd.pd.address, ...args);
 }
 
 const PEERS = [1, 2, 3].map((storeId) => ({ id: 100 + storeId, storeId }));
@@ -132,7 +115,18 @@ test("help names the commands", async () => {
   registerCtl(program);
   const [command] = program.commands;
   const help = command?.helpInformation() ?? "";
-  for (const name of ["operator", "store", "scheduler", "config", "region"]) {
+  for (const name of [
+    "mvcc",
+    "locks",
+    "resolve-locks",
+    "txn",
+    "gc",
+    "operator",
+    "store",
+    "scheduler",
+    "config",
+    "region",
+  ]) {
     assert.match(help, new RegExp(`^  ${name}`, "m"));
   }
   const operator = command?.commands.find((one) => one.name() === "operator");

@@ -1,38 +1,15 @@
 /** `rutile ctl` against scripted PD and stores: what it prints, and its exit codes. */
-import { Command } from "commander";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { registerCtl } from "../../../src/cli/ctl.js";
 import { bytesText, json, parseBytes, table } from "../../../src/cli/ctl_output.js";
 import { type ClientCluster, withCluster } from "../../support/client_cluster.js";
-
-interface Ran {
-  readonly out: string;
-  readonly error: string;
-  readonly code: number;
-}
+import { type Ran, runCtl } from "../../support/ctl.js";
 
 type Run = (...args: string[]) => Promise<Ran>;
 
-async function ctl(args: readonly string[]): Promise<Ran> {
-  const out: string[] = [];
-  const error: string[] = [];
-  let code = 0;
-  const program = new Command().exitOverride();
-  registerCtl(program, {
-    out: (text) => out.push(text),
-    error: (text) => error.push(text),
-    setExitCode: (set) => {
-      code = set;
-    },
-  });
-  await program.parseAsync(["ctl", ...args], { from: "user" });
-  return { out: out.join("\n"), error: error.join("\n"), code };
-}
-
 function withCtl(body: (run: Run, parts: ClientCluster) => Promise<void>): Promise<void> {
   return withCluster((parts) =>
-    body((...args) => ctl(["--pd-endpoints", parts.pd.address, ...args]), parts),
+    body((...args) => runCtl("--pd-endpoints", parts.pd.address, ...args), parts),
   );
 }
 
@@ -92,13 +69,13 @@ test("tso takes a timestamp and explains one", () =>
   }));
 
 test("an error is one line with its code, and exit code 1", async () => {
-  const ran = await ctl(["--pd-endpoints", "127.0.0.1:1", "--timeout", "0.2", "get", "a"]);
+  const ran = await runCtl(...["--pd-endpoints", "127.0.0.1:1", "--timeout", "0.2", "get", "a"]);
   assert.is(ran.code, 1);
   assert.is(ran.error.split("\n").length, 1);
   assert.match(ran.error, /^error: .*127\.0\.0\.1:1.*\[RUTILE:Client:(PdUnavailable|Timeout)\]$/);
-  const pd = await ctl(["--pd-endpoints", "127.0.0.1:1", "--timeout", "0.2", "stores"]);
+  const pd = await runCtl(...["--pd-endpoints", "127.0.0.1:1", "--timeout", "0.2", "stores"]);
   assert.match(pd.error, /^error: PD: no PD leader: 127\.0\.0\.1:1: /);
-  const version = await ctl(["--api-version", "V3", "get", "a"]);
+  const version = await runCtl(...["--api-version", "V3", "get", "a"]);
   assert.match(version.error, "error: --api-version must be V1, V1TTL, V2, not V3");
 });
 

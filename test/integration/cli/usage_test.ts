@@ -30,18 +30,18 @@ const WRONG: readonly (readonly [readonly string[], number, string])[] = [
   [
     ["start", "--adr", "h:1"],
     2,
-    "rutile: unknown option '--adr' (Did you mean --addr?); see rutile --help\n",
+    "rutile: unknown option '--adr' (Did you mean --addr?); see rutile start --help\n",
   ],
-  [["pd", "--addr", "h:1"], 2, "rutile: unknown option '--addr'; see rutile --help\n"],
+  [["pd", "--addr", "h:1"], 2, "rutile: unknown option '--addr'; see rutile pd --help\n"],
   [
     ["start", "--addr"],
     2,
-    "rutile: option '-A, --addr <host:port>' argument missing; see rutile --help\n",
+    "rutile: option '-A, --addr <host:port>' argument missing; see rutile start --help\n",
   ],
   [
     ["start", "now"],
     2,
-    "rutile: too many arguments for 'start'. Expected 0 arguments but got 1.; see rutile --help\n",
+    "rutile: too many arguments for 'start'. Expected 0 arguments but got 1.; see rutile start --help\n",
   ],
   [
     ["start", "--addr", "20160"],

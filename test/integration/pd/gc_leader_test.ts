@@ -124,7 +124,9 @@ function mvccOf(parts: Parts, key: string): Promise<kvrpcpb.IMvccInfo> {
 /** Entries of the write CF that a store has deleted. */
 async function deletedBy(address: string | null): Promise<number> {
   const text = await (await fetch(`http://${address}/metrics`)).text();
-  const line = /^tikv_gcworker_gc_keys\{key_mode="txn",cf="write",tag="deleted"\} (\d+)$/m.exec(text);
+  const line = /^tikv_gcworker_gc_keys\{key_mode="txn",cf="write",tag="deleted"\} (\d+)$/m.exec(
+    text,
+  );
   return Number(line?.[1] ?? 0);
 }
 

@@ -4,7 +4,7 @@
  * theirs; all checks of the workload then say that nothing visible went.
  */
 import { err, NULL_LOGGER, ok, type Prng } from "../../../src/base/index.js";
-import { gcLocksOver } from "../../../src/client/internal.js";
+import { txnAdminOver } from "../../../src/client/internal.js";
 import { keyModeOf } from "../../../src/client/key_mode.js";
 import { GcLeader } from "../../../src/node/gc_leader.js";
 import type { PdGc } from "../../../src/pd/index.js";
@@ -92,7 +92,7 @@ export class SimGc {
       { runIntervalMs: 0, lifeTimeMs: LIFE_TIME_MS },
       {
         pd: this.pdGc(snapshots),
-        resolveLocks: (safePoint) => gcLocksOver(ports, config).resolve(safePoint),
+        resolveLocks: (safePoint) => txnAdminOver(ports, config).resolve(safePoint),
         logger: NULL_LOGGER,
       },
     );

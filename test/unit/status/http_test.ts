@@ -9,6 +9,7 @@ const SOURCES: StatusSources = {
   metrics: () => "# TYPE a counter\na 1\n",
   config: () => ({ storage: { "api-version": 1, "enable-ttl": true } }),
   regionIds: () => [2n, 7n],
+  txn: () => ({ commands: { running: 3 } }),
   regionMeta: (id) => (id === 2n ? { region_state: { id: 2 } } : undefined),
 };
 
@@ -52,6 +53,7 @@ test("paths, content types and bodies", async () => {
       body: '{"storage":{"api-version":1,"enable-ttl":true}}',
     });
     assert.is((await get(`${url}/region`)).body, "[2,7]");
+    assert.is((await get(`${url}/txn`)).body, '{"commands":{"running":3}}');
     assert.equal(await get(`${url}/region/2`), {
       status: 200,
       type: "application/json",
