@@ -68,11 +68,11 @@ export class CountedHistogram implements Histogram {
     new ScrapedHistogram({ ...shape, registers: [registry] }, () => this.samples());
   }
 
-  observe(value: number, labels: Labels = NO_LABELS): void {
+  observe(value: number, labels: Labels = NO_LABELS, count = 1): void {
     const series = this.seriesOf(labels);
-    series.sum += value;
+    series.sum += value * count;
     const at = this.bucketOf(value);
-    series.counts[at] = (series.counts[at] as number) + 1;
+    series.counts[at] = (series.counts[at] as number) + count;
   }
 
   private samples(): Sample[] {

@@ -8,6 +8,7 @@ import { tikvpb } from "../pb/index.js";
 import type { BatchStream } from "./batch_stream.js";
 import { UNSUPPORTED_RPCS } from "./batch_unsupported.js";
 import { type GrpcStatus, invalidArgument } from "./grpc_status.js";
+import type { ServerMetrics } from "./metrics.js";
 import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
 
 const CMD_GET_HEALTH_FEEDBACK = 39;
@@ -38,7 +39,11 @@ export class ColdPath {
   /** Whether a client asked for health feedback since the last turn's messages. */
   feedbackWanted = false;
 
-  constructor(context: RpcContext, rpcs: readonly Rpc[]) {
+  constructor(
+    context: RpcContext,
+    rpcs: readonly Rpc[],
+    private readonly metrics: Pick<ServerMetrics, "observeCalls">,
+  ) {
     this.context = context;
     for (const rpc of [...UNSUPPORTED_RPCS, ...rpcs]) {
       if (rpc.cmd !== 0) this.#rpcs.set(rpc.cmd, rpc);
@@ -56,7 +61,10 @@ export class ColdPath {
     cmd: number,
     body: Uint8Array,
   ): void {
+    const { clock } = this.context;
+    const startMs = clock.monotonicMs();
     const finish = (served: Served | undefined): void => {
+      this.observe(cmd, clock.monotonicMs() - startMs, 1);
       if (served !== undefined && isStatus(served)) {
         stream.fail(served);
         // A closed stream drops the answer, but it counts as given.
@@ -66,6 +74,12 @@ export class ColdPath {
     const served = this.#serve(cmd, body);
     if (served instanceof Promise) void served.then(finish);
     else finish(served);
+  }
+
+  /** Requests that were answered, each after this time. */
+  observe(cmd: number, ms: number, count: number): void {
+    const type = this.#rpcs.get(cmd)?.metric;
+    if (type !== undefined) this.metrics.observeCalls(type, ms / 1000, count);
   }
 
   #serve(cmd: number, body: Uint8Array): Served | undefined | Promise<Served> {

@@ -53,7 +53,7 @@ export class BatchCommands implements StreamEvents {
     this.#runner = new TurnRunner({
       kernels: deps.kernels,
       storage: deps.context.storage,
-      cold: new ColdPath(deps.context, deps.rpcs),
+      cold: new ColdPath(deps.context, deps.rpcs, deps.metrics),
       health: deps.health,
       counters: deps.counters,
       logger: deps.logger,

@@ -16,12 +16,11 @@ import {
   WireWriter,
 } from "../pb/index.js";
 import type { AnswerBlock } from "./batch_blocks.js";
-import type { ColdGet } from "./batch_cold.js";
+import { CMD_KV_GET, type ColdGet, type ColdPath } from "./batch_cold.js";
 import { ASKER_STRIDE, type GetGroup, GetResponses } from "./batch_kv_responses.js";
 import type { BatchStream } from "./batch_stream.js";
 import { isOtherCluster } from "./context.js";
 import { newExecDetails } from "./exec_details.js";
-import type { RpcContext } from "./rpc.js";
 import { txnContext } from "./txn_context.js";
 
 /** Tags of GetRequest: context 1, key 2, version 3. */
@@ -44,13 +43,13 @@ interface Parsed {
 
 /** Collects the gets of a turn, and answers them when the turn has given the arena back. */
 export class KvGets {
-  readonly #context: RpcContext;
+  readonly #cold: Pick<ColdPath, "context" | "observe">;
   /** By the bytes of their context. */
   #groups = new Map<string, GetGroup>();
   #last: GetGroup | undefined;
 
-  constructor(context: RpcContext) {
-    this.#context = context;
+  constructor(cold: Pick<ColdPath, "context" | "observe">) {
+    this.#cold = cold;
   }
 
   /** Takes the request in `[at, at + length)`; false when it is not plain, and not taken. */
@@ -62,7 +61,7 @@ export class KvGets {
     at: number,
     length: number,
   ): boolean {
-    if (this.#context.storage.txn?.getMany === undefined) return false;
+    if (this.#cold.context.storage.txn?.getMany === undefined) return false;
     const parsed = parse(bytes, at, at + length);
     if (parsed === undefined) return false;
     const { contextAt, contextEnd, keyAt, keyEnd, tsHigh, tsLow } = parsed;
@@ -81,6 +80,9 @@ export class KvGets {
     for (const group of groups.values()) {
       const responses = group.list.length < TOGETHER_MIN ? undefined : this.#read(streams, group);
       responses?.moveTo(blocks);
+      if (responses !== undefined) {
+        this.#cold.observe(CMD_KV_GET, responses.totalMs, responses.answered);
+      }
       const { list, askers } = group;
       for (let item = 0; item < list.length; item++) {
         if (responses?.isAnswered(item) === true) continue;
@@ -95,7 +97,7 @@ export class KvGets {
 
   /** Reads a group; undefined: each of it is to be served alone. */
   #read(streams: readonly BatchStream[], group: GetGroup): GetResponses | undefined {
-    const { storage, clock } = this.#context;
+    const { storage, clock } = this.#cold.context;
     const details = newExecDetails();
     let decoded: kvrpcpb.Context;
     try {

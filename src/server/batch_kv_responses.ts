@@ -46,6 +46,7 @@ export class GetResponses implements PointSink {
   readonly #answered: Uint8Array;
   /** Since the start until this turn's answers were found. */
   #totalMs = 0;
+  #count = 0;
   /** By bytes of key and value: exec_details_v2 as a field. */
   readonly #told = new Map<number, Uint8Array>();
   #lastSize = Number.NaN;
@@ -63,6 +64,15 @@ export class GetResponses implements PointSink {
     this.#clock = clock;
     this.#startMs = clock.monotonicMs();
     this.#answered = new Uint8Array(group.list.length);
+  }
+
+  /** Gets that have an answer, and how long it took to find them all. */
+  get answered(): number {
+    return this.#count;
+  }
+
+  get totalMs(): number {
+    return this.#totalMs;
   }
 
   onTurn(): void {
@@ -109,6 +119,7 @@ export class GetResponses implements PointSink {
 
   #answer(item: number, source: Uint8Array, at: number, length: number): void {
     this.#answered[item] = 1;
+    this.#count++;
     const told = this.#toldOf(length < 0 ? ABSENT : this.#group.list.keyLength(item) + length);
     const size = (length < 0 ? 2 : bytesSize(length)) + told.length;
     if (size > BLOCK_ANSWER_MAX) {

@@ -94,7 +94,7 @@ export class TurnRunner {
     this.#judge = new ContextJudge(deps.kernels.arena, deps.storage, this.#sizes.contexts);
     this.#writes = new BatchWrites(deps, this.#sizes, this.#judge);
     this.#answers = new BatchAnswers(deps, this.#sizes, this.#judge);
-    this.#gets = new KvGets(deps.cold.context);
+    this.#gets = new KvGets(deps.cold);
   }
 
   /**

@@ -61,7 +61,8 @@ const COUNTED = [
 ] as const satisfies readonly (readonly [keyof BatchCounters, string])[];
 
 export interface ServerMetrics {
-  observeUnary(type: string, seconds: number): void;
+  /** Calls of one type that took as long as this each: unary ones, or requests of BatchCommands. */
+  observeCalls(type: string, seconds: number, count?: number): void;
   countFailure(type: string): void;
   /** Requests and responses of one turn. */
   observeTurn(requests: number, responses: number): void;
@@ -118,7 +119,7 @@ export function registerServerMetrics(
 ): ServerMetrics {
   const duration = registry.histogram({
     name: "tikv_grpc_msg_duration_seconds",
-    help: "Time from a unary request's arrival to its answer.",
+    help: "Time of a request to its answer, unary or in BatchCommands (plain raw ones of it apart).",
     labelNames: ["type"],
     buckets: exponentialBuckets(5e-5, 2, 22),
   });
@@ -140,7 +141,7 @@ export function registerServerMetrics(
   registerBatch(registry, counters);
   registerKernels(registry, kernels);
   return {
-    observeUnary: (type, seconds) => duration.observe(seconds, { type }),
+    observeCalls: (type, seconds, count) => duration.observe(seconds, { type }, count),
     countFailure: (type) => failures.inc(1, { type }),
     observeTurn(requests, responses) {
       if (requests > 0) requestSizes.observe(requests);

@@ -63,7 +63,7 @@ export function unaryHandlers(
     ): void => {
       const startMs = clock.monotonicMs();
       const finish = (served: Served): void => {
-        metrics.observeUnary(entry.metric, (clock.monotonicMs() - startMs) / 1000);
+        metrics.observeCalls(entry.metric, (clock.monotonicMs() - startMs) / 1000);
         if (isStatus(served)) {
           metrics.countFailure(entry.metric);
           respond(served);

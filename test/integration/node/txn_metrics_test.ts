@@ -6,9 +6,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8, utf8Decode } from "../../../src/base/index.js";
-import { fromBigInt, toBigInt } from "../../../src/pb/index.js";
+import { fromBigInt, kvrpcpb, toBigInt } from "../../../src/pb/index.js";
 import type { MetricsPage } from "../../support/metrics_page.js";
-import { unary } from "../../support/tikv_server.js";
+import { BatchClient, unary } from "../../support/tikv_server.js";
 import { mustOk, TxnStage } from "../../support/txn_stage.js";
 import { within } from "../../support/within.js";
 
@@ -102,6 +102,45 @@ test("reads move keys read, scan details and the check of memory locks", async (
   const limit = (await stage.page()).get("tikv_concurrency_manager_max_ts_limit");
   const maxTs = (await stage.page()).get("tikv_concurrency_manager_max_ts");
   assert.ok(maxTs >= Number(toBigInt(version)) && limit > maxTs, `${maxTs} of ${limit}`);
+});
+
+test("requests of BatchCommands count as unary ones do, those that are served together as well", async () => {
+  await stage.write("b1", "b2");
+  const { context, rpc } = stage;
+  const version = fromBigInt(await stage.ts());
+  const startTs = await stage.ts();
+  const batch = new BatchClient(rpc);
+  const keys = Array.from({ length: 64 }, (_, i) => (i % 2 === 0 ? "b1" : "b2"));
+  await expectMoved(
+    stage,
+    async () => {
+      const gets = keys.map((key) => ({ Get: { context, key: utf8(key), version } }));
+      const answers = await batch.call(...gets);
+      for (const { Get } of answers) assert.is(utf8Decode(Get?.value ?? utf8("none")), "v");
+      const mutations = [{ op: kvrpcpb.Op.Put, key: utf8("b3"), value: utf8("v") }];
+      const prewrite = {
+        context,
+        mutations,
+        primaryLock: utf8("b3"),
+        startVersion: fromBigInt(startTs),
+        lockTtl: 3000,
+        tryOnePc: true,
+      };
+      const [written] = await batch.call({ Prewrite: prewrite });
+      assert.ok(toBigInt(written?.Prewrite?.onePcCommitTs ?? 0) > 0n);
+    },
+    {
+      'tikv_storage_command_total{type="get"}': 64,
+      'tikv_scheduler_kv_command_key_read_sum{type="get"}': 64,
+      'tikv_scheduler_kv_scan_details{req="get",cf="write",tag="processed_keys"}': 64,
+      'tikv_grpc_msg_duration_seconds_count{type="kv_get"}': 64,
+      'tikv_grpc_msg_duration_seconds_count{type="kv_prewrite"}': 1,
+      'tikv_scheduler_stage_total{type="prewrite",stage="write_finish"}': 1,
+      'tikv_scheduler_kv_command_key_write_sum{type="prewrite"}': 1,
+      rutile_batch_commands_requests_total: 65,
+    },
+  );
+  batch.stream.cancel();
 });
 
 test("conflicts and refused snapshots are counted by kind", async () => {

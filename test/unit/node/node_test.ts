@@ -144,9 +144,19 @@ test("metrics: same name is one metric, collectors run before a scrape", async (
   const gauge = metrics.gauge({ name: "g", help: "g" });
   metrics.onCollect(() => gauge.set(7));
   metrics.histogram({ name: "h_seconds", help: "h", buckets: [0.1, 1] }).observe(0.5);
+  const many = { name: "m_seconds", help: "m", labelNames: ["type"], buckets: [0.1, 1] };
+  metrics.histogram(many).observe(0.25, { type: "get" }, 64);
   metrics.addProcessMetrics();
   const text = await metrics.scrape();
-  for (const line of ['tikv_x_total{kind="a"} 3', "g 7", 'h_seconds_bucket{le="1"} 1']) {
+  for (const line of [
+    'tikv_x_total{kind="a"} 3',
+    "g 7",
+    'h_seconds_bucket{le="1"} 1',
+    'm_seconds_bucket{le="0.1",type="get"} 0',
+    'm_seconds_bucket{le="1",type="get"} 64',
+    'm_seconds_sum{type="get"} 16',
+    'm_seconds_count{type="get"} 64',
+  ]) {
     assert.ok(text.includes(line), line);
   }
   for (const name of [
