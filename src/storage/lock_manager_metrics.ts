@@ -53,7 +53,10 @@ export class LockManagerMetrics {
   }
 
   /** Copies what the machines count, at scrape time. */
-  bind(manager: Pick<LockManager, "keys" | "size">, detector: DetectorView): void {
+  bind(
+    manager: Pick<LockManager, "keys" | "size">,
+    deadlocks: { readonly current: Pick<Detector, "metrics" | "role"> },
+  ): void {
     const registry = this.registry;
     const entries = registry.gauge({
       name: "tikv_lock_wait_queue_entries_gauge_vec",
@@ -81,8 +84,8 @@ export class LockManagerMetrics {
     registry.onCollect(() => {
       entries.set(manager.size, { type: "waiters" });
       entries.set(manager.keys, { type: "keys" });
-      leader.set(detector.role === "leader" ? 1 : 0);
-      const { metrics } = detector;
+      const { metrics, role } = deadlocks.current;
+      leader.set(role === "leader" ? 1 : 0);
       tasks(this.waits, { type: "wait_for" });
       tasks(this.wakeUps, { type: "wake_up" });
       tasks(this.dumps, { type: "dump" });
@@ -96,5 +99,3 @@ export class LockManagerMetrics {
     });
   }
 }
-
-type DetectorView = Pick<Detector, "metrics" | "role">;

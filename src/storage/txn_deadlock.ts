@@ -58,6 +58,12 @@ export class DeadlockDriver implements DeadlockDetector {
     this.detector = new Detector(this.transport, { ...DETECTOR_DEFAULTS, ttlMs });
   }
 
+  /** Its role as of now: between detections nobody has it follow the regions. */
+  get current(): Detector {
+    this.followRegions();
+    return this.detector;
+  }
+
   detect(nowMs: number, edge: WaitForEntry): DeadlockFound | undefined {
     this.followRegions();
     const found = this.measured(() => this.detector.detect(nowMs, edge));

@@ -149,7 +149,7 @@ export class RaftTxnStorage implements TxnStorage {
       memoryLocks: this.memoryLocks,
     });
     bindTxnMetrics(deps.registry, txnMetrics, () => this.gauges());
-    lockMetrics.bind(manager, this.deadlocks.detector);
+    lockMetrics.bind(manager, this.deadlocks);
   }
 
   get(
@@ -290,7 +290,7 @@ export class RaftTxnStorage implements TxnStorage {
       gauges: this.gauges(),
       latches: { held, waiting },
       lockWaits: this.waits.entries(),
-      detector: this.deadlocks.detector,
+      detector: this.deadlocks.current,
       pessimisticLocks: { count: size, bytes },
     };
   }

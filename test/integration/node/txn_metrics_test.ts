@@ -44,6 +44,10 @@ test.before(async () => {
 });
 test.after(() => stage.stop());
 
+test("who leads deadlock detection is known before anybody waits", async () => {
+  assert.is((await stage.page()).get("tikv_lock_manager_detector_leader_heartbeat"), 1);
+});
+
 test("a transaction of two phases moves the scheduler's metrics, by command", () =>
   expectMoved(stage, () => stage.write("a", "b"), {
     'tikv_storage_command_total{type="prewrite"}': 1,

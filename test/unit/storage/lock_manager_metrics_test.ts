@@ -11,7 +11,7 @@ test("waits, tasks and errors under TiKV's names", () => {
   const metrics = new LockManagerMetrics(values.registry);
   const none = (): void => undefined;
   const detector = new Detector({ connect: none, send: none, close: none });
-  metrics.bind({ size: 5, keys: 2 }, detector);
+  metrics.bind({ size: 5, keys: 2 }, { current: detector });
   detector.changeRole("leader");
   const edge = { txn: 1n, waitForTxn: 2n, keyHash: 3n, key: waitFor("k", 1, 2).lock.key };
   const tagged = { ...edge, resourceGroupTag: new Uint8Array(0) };
