@@ -63,6 +63,15 @@ export class EntryBlock {
     this.first += count;
   }
 
+  /** Where the bytes of the first entry start, and where those of all end. */
+  get bytesStart(): number {
+    return this.length === 0 ? this.usedEnd : (this.arena.u32[this.rows >>> 2] as number);
+  }
+
+  get bytesEnd(): number {
+    return this.usedEnd;
+  }
+
   /** Returns a copy of the key of entry `index`, without prefixes. */
   keyOf(index: number): Uint8Array {
     const row = (this.rows + index * ENTRY_ROW_BYTES) >>> 2;
@@ -88,7 +97,7 @@ export class EntryBlock {
     if (this.first === 0) return;
     const { u32, u8 } = this.arena;
     const { length } = this;
-    const from = length === 0 ? this.usedEnd : (u32[this.rows >>> 2] as number);
+    const from = this.bytesStart;
     const shift = from - this.out;
     u8.copyWithin(this.out, from, this.usedEnd);
     const to = this.table >>> 2;

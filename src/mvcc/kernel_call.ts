@@ -47,6 +47,9 @@ import type { ReadPair, ReadSource, VersionRow } from "./version_scan.js";
 /** Scratch that multiGetBlock wants for each key. */
 const GET_SCRATCH_BYTES = 48;
 
+/** Rows may keep this many times their own bytes alive. */
+const COPY_SHARE_MAX = 4;
+
 const ISOLATION = { si: MVCC_SI, rc: MVCC_RC, rcCheckTs: MVCC_RC_CHECK_TS } as const;
 
 /** A row that the kernel left to the walks: its key has more versions than were given. */
@@ -78,6 +81,10 @@ export class KernelCall {
   /** Slices of the long values of the last call; 0 = they were not loaded. */
   private values = 0;
   private valuesDone = 0;
+  /** Bytes `[copyFrom, copyEnd)` of the arena, which rows are views of; empty = of none. */
+  private copy: Uint8Array = EMPTY_BYTES;
+  private copyFrom = 0;
+  private copyEnd = 0;
   /** Scratch that is taken again for each call starts here; 0 = nothing was taken yet. */
   private mark = 0;
 
@@ -191,6 +198,25 @@ export class KernelCall {
     return true;
   }
 
+  /**
+   * Makes the rows of the last call views of one copy of `[from, to)`, where their entries lie, unless
+   * that kept much more alive than they are: an array of its own costs more than a value's bytes.
+   */
+  copyTogether(rows: number, from: number, to: number): void {
+    const { u8, u32 } = this.kernels.arena;
+    let bytes = 0;
+    for (let i = 0; i < rows; i++) {
+      const word = (this.rows + i * MVCC_ROW_BYTES) >>> 2;
+      if (u32[word] !== MVCC_VALUE) continue;
+      bytes += u32[word + MVCC_ROW_KEY_LENGTH / 4] as number;
+      bytes += u32[word + MVCC_ROW_VALUE_LENGTH / 4] as number;
+    }
+    const pays = rows > 1 && to - from <= COPY_SHARE_MAX * bytes;
+    this.copy = pays ? u8.slice(from, to) : EMPTY_BYTES;
+    this.copyFrom = from;
+    this.copyEnd = pays ? to : from;
+  }
+
   /** Returns row `index` of the last call with copies of its bytes; undefined: nothing is visible. */
   row(index: number): VersionRow | OpenRow | undefined {
     const { u32, u8, view } = this.kernels.arena;
@@ -198,14 +224,14 @@ export class KernelCall {
     const word = at >>> 2;
     const outcome = u32[word] as number;
     const keyAt = u32[word + MVCC_ROW_KEY_PTR / 4] as number;
-    const key = u8.slice(keyAt, keyAt + (u32[word + MVCC_ROW_KEY_LENGTH / 4] as number));
+    const key = this.bytesAt(keyAt, u32[word + MVCC_ROW_KEY_LENGTH / 4] as number);
     const valueAt = u32[word + MVCC_ROW_VALUE_PTR / 4] as number;
     const length = u32[word + MVCC_ROW_VALUE_LENGTH / 4] as number;
     if (outcome === MVCC_VALUE || outcome === MVCC_DEFAULT) {
       const commitTs = view.getBigUint64(at + MVCC_ROW_COMMIT_TS, true);
       if (commitTs === 0n) this.source.statistics.lock.processedKeys++;
       const value =
-        outcome === MVCC_DEFAULT ? this.longValue(valueAt) : this.shortValue(valueAt, length);
+        outcome === MVCC_DEFAULT ? this.longValue(valueAt) : this.bytesAt(valueAt, length);
       if (value !== undefined) return { type: "value", key, commitTs, value };
       const startTs = view.getBigUint64(at + MVCC_ROW_START_TS, true);
       return { type: "long", key, commitTs, startTs };
@@ -235,8 +261,14 @@ export class KernelCall {
     return { type: "error", key, error };
   }
 
-  private shortValue(at: number, length: number): Uint8Array {
-    return length === 0 ? EMPTY_BYTES : this.kernels.arena.u8.slice(at, at + length);
+  /** Returns bytes that outlive the turn. */
+  private bytesAt(at: number, length: number): Uint8Array {
+    if (length === 0) return EMPTY_BYTES;
+    const from = at - this.copyFrom;
+    if (from < 0 || at + length > this.copyEnd) {
+      return this.kernels.arena.u8.slice(at, at + length);
+    }
+    return this.copy.subarray(from, from + length);
   }
 
   /** undefined: it was not loaded here, or is missing; loading it alone tells. */

@@ -212,6 +212,7 @@ export class KernelVersionScan implements VersionScan {
     assert(code !== OUT_FULL, "the keys of a block fit into the room for default keys");
     const count = call.get(MVCC_ROWS_DONE);
     call.loadLong();
+    call.copyTogether(count, writes.bytesStart, writes.bytesEnd);
     for (let i = 0; i < count; i++) {
       const row = call.row(i);
       const found = row?.type === "open" ? this.finder.find(this.forwards(), row.key) : row;

@@ -46,6 +46,14 @@ export type RpcResponse<M extends MethodName<"tikvpb.Tikv">> = Parameters<
   MethodOf<"tikvpb.Tikv", M>["response"]["encode"]
 >[0];
 
+/** What a handler gives. */
+export type RpcAnswer<M extends MethodName<"tikvpb.Tikv">> = RpcResponse<M> | EncodedResponse;
+
+/** A response that was written to the wire by hand. */
+export class EncodedResponse {
+  constructor(readonly bytes: Uint8Array) {}
+}
+
 interface Codecs {
   readonly path: string;
   readonly request: { decode(bytes: Uint8Array): unknown };
@@ -57,7 +65,7 @@ function onThrown(context: RpcContext, path: string, error: unknown): GrpcStatus
   return internal("internal error, see the log of the store");
 }
 
-/** Returns the entry of `method`, whose handler takes and gives messages. */
+/** Returns the entry of `method`, whose handler takes messages and gives them, encoded or not. */
 export function rpc<M extends MethodName<"tikvpb.Tikv">>(
   method: M,
   cmd: number,
@@ -66,7 +74,7 @@ export function rpc<M extends MethodName<"tikvpb.Tikv">>(
     storage: Storage,
     request: RpcRequest<M>,
     context: RpcContext,
-  ) => RpcResponse<M> | Promise<RpcResponse<M>>,
+  ) => RpcAnswer<M> | Promise<RpcAnswer<M>>,
 ): Rpc {
   const info = methodInfo("tikvpb.Tikv", method) as unknown as Codecs;
   const call = handler as (
@@ -74,7 +82,8 @@ export function rpc<M extends MethodName<"tikvpb.Tikv">>(
     request: unknown,
     context: RpcContext,
   ) => object | Promise<object>;
-  const finish = (message: object): Uint8Array => info.response.encode(message).finish();
+  const finish = (answer: object): Uint8Array =>
+    answer instanceof EncodedResponse ? answer.bytes : info.response.encode(answer).finish();
   return {
     method,
     cmd,

@@ -1,10 +1,13 @@
 /** The reads of transactions, from protobuf to TxnStorage and back; unary calls and BatchCommands. */
+import { concatBytes } from "../base/index.js";
 import { keyFromRaw, keyToRaw } from "../codec/index.js";
-import { fromBigInt, type kvrpcpb, toBigInt } from "../pb/index.js";
+import { fromBigInt, kvrpcpb, toBigInt } from "../pb/index.js";
 import type { GetResult, TxnPair, TxnReply } from "../storage/index.js";
 import type { MvccInfo } from "../txn/index.js";
-import { keyErrorToProto, lockInfoToProto } from "./key_error.js";
+import { lockInfoToProto } from "./key_error.js";
 import { mvccInfoToProto } from "./mvcc_info.js";
+import { encodePairs } from "./pairs_wire.js";
+import { EncodedResponse } from "./rpc.js";
 import { txnContext } from "./txn_context.js";
 import { encodedBound, encodedKeys } from "./txn_requests.js";
 import { failed, failedText, type TxnCall } from "./txn_rpc.js";
@@ -34,13 +37,6 @@ export function kvGet(call: TxnCall, request: kvrpcpb.GetRequest): Answer<kvrpcp
   return answered(storage.get(txnContext(context), keyFromRaw(key), version, details), convert);
 }
 
-function pairToProto(pair: TxnPair, needCommitTs: boolean): kvrpcpb.IKvPair {
-  if ("error" in pair) return { error: keyErrorToProto(pair.error) };
-  const { value, commitTs } = pair;
-  const key = keyToRaw(pair.key);
-  return needCommitTs ? { key, value, commitTs: fromBigInt(commitTs) } : { key, value };
-}
-
 /** Where a response has pairs, a failure of the whole stands in a pair, too, for old clients. */
 function failedPairs(
   error: Parameters<typeof failed>[0],
@@ -53,12 +49,13 @@ function failedPairs(
 export function kvBatchGet(
   call: TxnCall,
   request: kvrpcpb.BatchGetRequest,
-): Answer<kvrpcpb.IBatchGetResponse> {
+): Answer<kvrpcpb.IBatchGetResponse | EncodedResponse> {
   const { context, keys, needCommitTs } = request;
-  const convert = (reply: TxnReply<readonly TxnPair[]>): kvrpcpb.IBatchGetResponse => {
+  const convert = (reply: TxnReply<readonly TxnPair[]>) => {
     if (!reply.ok) return failedPairs(reply.error);
-    const pairs = reply.value.map((pair) => pairToProto(pair, needCommitTs));
-    return { pairs, execDetailsV2: call.readDetails() };
+    const pairs = encodePairs(reply.value, needCommitTs);
+    const rest = kvrpcpb.BatchGetResponse.encode({ execDetailsV2: call.readDetails() }).finish();
+    return new EncodedResponse(concatBytes(pairs, rest));
   };
   const version = toBigInt(request.version);
   const encoded = encodedKeys(keys);
@@ -72,7 +69,7 @@ export function kvBatchGet(
 export async function kvScan(
   call: TxnCall,
   request: kvrpcpb.ScanRequest,
-): Promise<kvrpcpb.IScanResponse> {
+): Promise<kvrpcpb.IScanResponse | EncodedResponse> {
   const { context, limit, keyOnly, reverse, sampleStep } = request;
   const range = {
     startKey: encodedBound(request.startKey),
@@ -85,7 +82,7 @@ export async function kvScan(
   };
   const reply = await call.storage.scan(txnContext(context), range, call.details);
   if (!reply.ok) return failedPairs(reply.error);
-  return { pairs: reply.value.map((pair) => pairToProto(pair, false)) };
+  return new EncodedResponse(encodePairs(reply.value, false));
 }
 
 export async function kvScanLock(

@@ -10,7 +10,7 @@ import type { RequestOf, ResultOf, TxnCommandKind, TxnError } from "../txn/index
 import { regionErrorToProto } from "./error_map.js";
 import { newExecDetails, readDetailsToProto, writeDetailsToProto } from "./exec_details.js";
 import { keyErrorToProto } from "./key_error.js";
-import { type Rpc, type RpcRequest, type RpcResponse, rpc } from "./rpc.js";
+import { type Rpc, type RpcAnswer, type RpcRequest, rpc } from "./rpc.js";
 import { txnContext } from "./txn_context.js";
 import { txnErrorText } from "./txn_error_text.js";
 
@@ -89,7 +89,7 @@ export function txnRpc<M extends MethodName<"tikvpb.Tikv">>(
   method: M,
   cmd: number,
   metric: string,
-  handler: (call: TxnCall, request: RpcRequest<M>) => RpcResponse<M> | Promise<RpcResponse<M>>,
+  handler: (call: TxnCall, request: RpcRequest<M>) => RpcAnswer<M> | Promise<RpcAnswer<M>>,
 ): Rpc {
   return rpc(method, cmd, metric, (storage, request, { clock }) =>
     handler(new TxnCall(storage.txn, clock), request),
