@@ -22,9 +22,8 @@ export interface GcLocksResult {
   readonly oldestAlive: bigint | undefined;
 }
 
-/** Data of transactions in API V2, of all keyspaces. */
-const V2_RANGE: WireRange = { start: Uint8Array.of(0x78), end: Uint8Array.of(0x79) };
-const V1_RANGE: WireRange = { start: EMPTY_BYTES, end: EMPTY_BYTES };
+/** In API V2 as well: GC deletes by one safe point in all keyspaces, and TiDB's keys beside them. */
+const EVERYTHING: WireRange = { start: EMPTY_BYTES, end: EMPTY_BYTES };
 
 export class GcLocks {
   constructor(
@@ -36,10 +35,9 @@ export class GcLocks {
 
   /** Resolves the locks in all regions. Rejects with ClientError when one cannot be. */
   async resolve(): Promise<GcLocksResult> {
-    const range = this.context.options.apiVersion === "V2" ? V2_RANGE : V1_RANGE;
     let [regions, resolvedLocks] = [0, 0];
     let oldestAlive: bigint | undefined;
-    for await (const { endsRegion, locks } of lockPages(this.context, range, this.safePoint)) {
+    for await (const { endsRegion, locks } of lockPages(this.context, EVERYTHING, this.safePoint)) {
       for (const startTs of new Set(locks.map((lock) => lock.startTs))) {
         const group = locks.filter((lock) => lock.startTs === startTs);
         if (await this.settle(group)) resolvedLocks += group.length;

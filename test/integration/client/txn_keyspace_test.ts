@@ -4,7 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { utf8 } from "../../../src/base/index.js";
+import { NULL_LOGGER, utf8 } from "../../../src/base/index.js";
 import {
   DeadlockError,
   KeyExistsError,
@@ -12,8 +12,9 @@ import {
   RawClient,
   WriteConflictError,
 } from "../../../src/client/index.js";
-import { API_VERSION, keyspacePrefix } from "../../../src/codec/index.js";
-import { fromBigInt, methodInfo } from "../../../src/pb/index.js";
+import { connectGcLocks } from "../../../src/client/internal.js";
+import { API_VERSION, keyFromRaw, keyspacePrefix } from "../../../src/codec/index.js";
+import { fromBigInt, kvrpcpb, methodInfo } from "../../../src/pb/index.js";
 import { callUnary, type LocatedRegion, openChannel } from "../../../src/pd_client/index.js";
 import type { Cluster } from "../../../src/testing/index.js";
 import {
@@ -22,6 +23,7 @@ import {
   startTxnCluster,
   type TxnCluster,
   text,
+  Wire,
   withClients,
 } from "../../support/txn_cluster.js";
 import { within } from "../../support/within.js";
@@ -109,6 +111,63 @@ test("errors name the caller's keys", () =>
     const exists = (await failure(insert.commit())) as KeyExistsError;
     assert.instance(exists, KeyExistsError);
     assert.is(text(exists.key), "key/2");
+  }));
+
+/** Locks a key of TiDB's, as a client of V1 does, and never comes back. */
+async function lockForTidb(cluster: Cluster, key: string, startTs: bigint): Promise<void> {
+  const wire = keyFromRaw(utf8(key));
+  const region = (await cluster.regions()).find(
+    ({ startKey, endKey }) =>
+      Buffer.compare(wire, startKey) >= 0 &&
+      (endKey.length === 0 || Buffer.compare(wire, endKey) < 0),
+  );
+  assert.ok(region?.leader);
+  const { confVer, id, leader, version } = region as LocatedRegion;
+  const channel = openChannel(cluster.stores[0]?.address as string);
+  const context = {
+    regionId: fromBigInt(id),
+    regionEpoch: { confVer: fromBigInt(confVer), version: fromBigInt(version) },
+    peer: { id: fromBigInt(leader?.id ?? 0n), storeId: fromBigInt(leader?.storeId ?? 0n) },
+  };
+  const method = methodInfo("tikvpb.Tikv", "KvPrewrite");
+  const mutations = [{ op: kvrpcpb.Op.Put, key: utf8(key), value: utf8("tidb") }];
+  const startVersion = fromBigInt(startTs);
+  const request = { context, mutations, primaryLock: utf8(key), startVersion, lockTtl: 1 };
+  const reply = await callUnary(channel, method, request, 10_000);
+  channel.close();
+  assert.ok(reply.ok && reply.value.regionError === null && reply.value.errors.length === 0);
+}
+
+test("GC ends the locks of all keyspaces, and those of TiDB beside them", () =>
+  run(async ({ connect, cluster }) => {
+    const wire = new Wire();
+    const dying = await connect({ ...V2, managedTtlMs: 100 }, wire);
+    const txn = await dying.begin({ onePc: false, asyncCommit: false });
+    await txn.put("gc/a", "1");
+    await txn.put("gc/c", "1");
+    for (const command of ["Commit", "BatchRollback", "TxnHeartBeat"] as const)
+      wire.lost.add(command);
+    await failure(txn.commit());
+    await lockForTidb(cluster, "t1", txn.startTs);
+    await lockForTidb(cluster, "m1", txn.startTs);
+    const client = await connect(V2);
+    let resolved = 0;
+    const gc = await connectGcLocks(cluster.pdEndpoints, "V2", NULL_LOGGER);
+    try {
+      await within(20_000, "all locks have expired", async () => {
+        const safePoint = await client.timestamp();
+        const { oldestAlive, resolvedLocks } = await gc.resolve(safePoint);
+        resolved += resolvedLocks;
+        return oldestAlive === undefined;
+      });
+      assert.is(resolved, 4);
+      const again = await gc.resolve(await client.timestamp());
+      assert.is(again.resolvedLocks, 0);
+      assert.ok(again.regions >= 2, `${again.regions} regions`);
+    } finally {
+      gc.close();
+    }
+    assert.is(await (await client.snapshot()).get("gc/a"), undefined);
   }));
 
 test("a client of another API version is refused", () =>
