@@ -106,6 +106,14 @@ export function checkTxnKeySize(keys: Iterable<Uint8Array>, limit: number): TxnF
 }
 
 /**
+ * Checks that the primary, which every lock of a request repeats, is short enough to be a key: a few
+ * megabytes, many times over, would be more than a store has.
+ */
+export function checkPrimarySize(request: TxnRequest, limit: number): TxnFailure | undefined {
+  return "primary" in request ? checkTxnKeySize([request.primary], limit) : undefined;
+}
+
+/**
  * Whether a command begins something: its keys have to be of the request's mode. What ends
  * transactions takes keys of any mode, as in TiKV: whoever collects garbage ends the locks of all.
  */
@@ -137,7 +145,8 @@ const COMMAND_OVERHEAD_BYTES = 512;
 export function requestBytes(request: TxnRequest): number {
   let bytes = COMMAND_OVERHEAD_BYTES;
   if (request.kind === "prewrite") {
-    for (const { key, value } of request.mutations) bytes += key.length + value.length + 64;
+    const each = request.primary.length + 64;
+    for (const { key, value } of request.mutations) bytes += key.length + value.length + each;
     for (const key of request.secondaries ?? []) bytes += key.length;
   } else {
     for (const key of keysOfRequest(request)) bytes += key.length + 64;

@@ -19,6 +19,7 @@ import { WriteQuota } from "./flow_control.js";
 import type { WriteKind } from "./kv_engine.js";
 import {
   beginsTxn,
+  checkPrimarySize,
   checkTxnKeySize,
   checkTxnVersion,
   keysOfRequest,
@@ -72,7 +73,9 @@ export class TxnTasks {
     const command = commandOf(request.kind as K).tag;
     const check = { storage: options.apiVersion, request: apiVersion, command };
     const ofMode = beginsTxn(request) ? keys : [];
-    return checkTxnVersion(check, ofMode) ?? checkTxnKeySize(keys, options.maxKeySizeBytes);
+    const limit = options.maxKeySizeBytes;
+    const tooLong = checkTxnKeySize(keys, limit) ?? checkPrimarySize(request, limit);
+    return checkTxnVersion(check, ofMode) ?? tooLong;
   }
 
   /** Admits a request. Returns undefined, and has answered it, when there is too much to do. */

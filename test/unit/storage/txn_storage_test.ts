@@ -4,9 +4,11 @@ import * as assert from "uvu/assert";
 import { EMPTY_BYTES, utf8, utf8Decode } from "../../../src/base/index.js";
 import { API_VERSION, type ApiVersion, composeTs, TS_MAX } from "../../../src/codec/index.js";
 import type { TxnPair, TxnReply } from "../../../src/storage/index.js";
+import type { TxnCommandKind } from "../../../src/txn/index.js";
 import {
   commitOf,
   enc,
+  lockOf,
   mustFail,
   mustOk,
   mustRefuse,
@@ -172,9 +174,15 @@ test("API versions and key modes, and keys that are too long", async () => {
     }
   }
   await withTxnRegions(async ({ storage, ctx }) => {
-    const long = prewriteOf(10n, [put("k".repeat(9000), "v")]);
-    const error = mustFail(await storage.txn.run<"prewrite">(ctx, long, newDetails()));
-    assert.match(error.kind === "invalidRequest" ? error.message : "", /max key size exceeded/);
+    const primary = utf8("k".repeat(9000));
+    for (const long of [
+      prewriteOf(10n, [put("k".repeat(9000), "v")]),
+      prewriteOf(10n, [put("k", "v")], { primary }),
+      lockOf("k", 10n, { primary }),
+    ]) {
+      const error = mustFail(await storage.txn.run<TxnCommandKind>(ctx, long, newDetails()));
+      assert.match(error.kind === "invalidRequest" ? error.message : "", /max key size exceeded/);
+    }
   });
 });
 
