@@ -4,7 +4,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { NULL_LOGGER, utf8 } from "../../../src/base/index.js";
+import { utf8 } from "../../../src/base/index.js";
 import {
   DeadlockError,
   KeyExistsError,
@@ -12,7 +12,7 @@ import {
   RawClient,
   WriteConflictError,
 } from "../../../src/client/index.js";
-import { connectGcLocks } from "../../../src/client/internal.js";
+import { connectTxnAdmin } from "../../../src/client/internal.js";
 import { API_VERSION, keyFromRaw, keyspacePrefix } from "../../../src/codec/index.js";
 import { fromBigInt, kvrpcpb, methodInfo } from "../../../src/pb/index.js";
 import { callUnary, type LocatedRegion, openChannel } from "../../../src/pd_client/index.js";
@@ -152,7 +152,7 @@ test("GC ends the locks of all keyspaces, and those of TiDB beside them", () =>
     await lockForTidb(cluster, "m1", txn.startTs);
     const client = await connect(V2);
     let resolved = 0;
-    const gc = await connectGcLocks(cluster.pdEndpoints, "V2", NULL_LOGGER);
+    const gc = await connectTxnAdmin({ pdEndpoints: cluster.pdEndpoints, ...V2 });
     try {
       await within(20_000, "all locks have expired", async () => {
         const safePoint = await client.timestamp();
