@@ -91,7 +91,7 @@ export async function startTikvNode(
   const address = advertised(config["server.advertise-addr"], hostOf(config), bound);
   const placement = { address, statusAddress: statusAddress ?? "", dataDir };
   const raft = raftTransport(config, { kernels, pd }, env);
-  const store = await startStore(
+  const starting = startStore(
     { raftstore: raftstoreOptions(config, placement), storage: storageOptions(config) },
     {
       ...{ engine, pd, clock, logger, metrics, kernels, signal, onFatal: fatal },
@@ -103,6 +103,13 @@ export async function startTikvNode(
       deadlockTransport: raft.deadlockTransport,
     },
   );
+  // A stop that comes meanwhile waits for the end of the start: the engine must not close under it.
+  shutdown.add("start of the store", async () => {
+    if (running.store === undefined) pd.close();
+    const started = await starting.catch(() => undefined);
+    await started?.stop();
+  });
+  const store = await starting;
   shutdown.add("store", () => store.stop());
   running.store = store;
   const server = listener.serve(store.storage, raft.running?.service);

@@ -44,6 +44,8 @@ export class PdRetry {
       this.deps.logger.warn("waiting for pd", { request: what, err: reason });
     }
     const { signal, timers, retryIntervalMs } = this.deps;
+    // Aborted meanwhile: nothing would end the wait but its timer.
+    signal.throwIfAborted();
     await new Promise<void>((resolve) => {
       const end = (): void => {
         cancel();
