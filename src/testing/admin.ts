@@ -10,11 +10,13 @@ import {
   type StoreRecord,
 } from "../pd_client/index.js";
 import { ClusterError } from "./options.js";
-import { until } from "./poll.js";
+import { POLL_MS, until } from "./poll.js";
 
 const SPLIT_REGION = methodInfo("tikvpb.Tikv", "SplitRegion");
 const REGIONS_MAX = 10_000;
 const REQUEST_MS = 5000;
+/** How long PD may be without an answer: on a busy machine, or while it starts. */
+const PATIENCE_MS = 20_000;
 const EMPTY = new Uint8Array(0);
 /** metapb.PeerRole. */
 const VOTER = 0;
@@ -22,6 +24,7 @@ const VOTER = 0;
 export class Admin {
   readonly #pd: PdClient;
   readonly #pdAddress: string;
+  #isClosed = false;
 
   /** `pdAddress`: host:port, not behind anything that can be cut. */
   constructor(pdAddress: string) {
@@ -30,22 +33,23 @@ export class Admin {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#pd.close();
   }
 
   /** Returns all regions in key order, as far as PD knows them. */
   async regions(): Promise<LocatedRegion[]> {
-    return must(await this.#pd.scanRegions(EMPTY, EMPTY, REGIONS_MAX));
+    return await this.#must(() => this.#pd.scanRegions(EMPTY, EMPTY, REGIONS_MAX));
   }
 
   /** Returns the stores; with those that are gone. */
   async stores(): Promise<StoreRecord[]> {
-    return must(await this.#pd.getAllStores(true));
+    return await this.#must(() => this.#pd.getAllStores(true));
   }
 
   /** Returns how many replicas PD wants of a region. */
   async maxReplicas(): Promise<number> {
-    return must(await this.#pd.getClusterConfig()).maxPeerCount;
+    return (await this.#must(() => this.#pd.getClusterConfig())).maxPeerCount;
   }
 
   /** Returns what is missing until every key has a leader and all its replicas. */
@@ -71,18 +75,18 @@ export class Admin {
   /** Splits the region of `key` there and waits until PD knows. */
   async splitAt(key: Uint8Array, limitMs: number): Promise<LocatedRegion> {
     await until(limitMs, "split", async () => {
-      const region = must(await this.#pd.getRegion(key));
+      const region = await this.#must(() => this.#pd.getRegion(key));
       if (region === undefined) return "PD knows no region of the key";
       if (compareBytes(region.startKey, key) === 0) return undefined;
       return (await this.#split(region, key)) ?? "PD does not know of the split";
     });
-    return must(await this.#pd.getRegion(key)) as LocatedRegion;
+    return (await this.#must(() => this.#pd.getRegion(key))) as LocatedRegion;
   }
 
   /** Asks PD to move the leader of a region and waits until it has. */
   async transferLeader(regionId: bigint, storeId: bigint, limitMs: number): Promise<void> {
     await until(limitMs, "leader transfer", async () => {
-      const region = must(await this.#pd.getRegionById(regionId));
+      const region = await this.#must(() => this.#pd.getRegionById(regionId));
       if (region?.leader?.storeId === storeId) return undefined;
       const body = {
         name: "transfer-leader",
@@ -103,6 +107,19 @@ export class Admin {
         store.state === "Up" ? await this.#http("DELETE", `store/${storeId}`) : undefined;
       return wrong ?? `it is ${store.state}`;
     });
+  }
+
+  /** Asks PD until it answers; throws ClusterError when it refuses, or does not answer in time. */
+  async #must<T>(ask: () => Promise<PdReply<T>>): Promise<T> {
+    const deadline = performance.now() + PATIENCE_MS;
+    for (;;) {
+      const reply = await ask();
+      if (reply.ok) return reply.value;
+      const { kind, message } = reply.error;
+      const isOver = this.#isClosed || performance.now() > deadline;
+      if (kind !== "unavailable" || isOver) throw new ClusterError(`PD: ${message}`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
   }
 
   async #split(region: LocatedRegion, key: Uint8Array): Promise<string | undefined> {
@@ -132,11 +149,6 @@ export class Admin {
     const text = await answer.text();
     return answer.ok ? undefined : text.trim();
   }
-}
-
-function must<T>(reply: PdReply<T>): T {
-  if (reply.ok) return reply.value;
-  throw new ClusterError(`PD: ${reply.error.message}`);
 }
 
 function wrongWith(region: LocatedRegion, replicas: number): string | undefined {

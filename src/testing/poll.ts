@@ -1,7 +1,8 @@
 /** Waiting for a state that comes about by itself. */
 import { ClusterError } from "./options.js";
 
-const POLL_MS = 50;
+/** Between two questions. */
+export const POLL_MS = 50;
 
 /**
  * Asks `check` until it returns undefined. Throws ClusterError after `limitMs`, with the last text that
