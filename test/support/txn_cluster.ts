@@ -21,6 +21,8 @@ export class Wire {
   readonly lost = new Set<CommandName>();
   /** Commands that are executed, and whose answers never arrive. */
   readonly unanswered = new Set<CommandName>();
+  /** Timestamps that PD was asked for. */
+  timestamps = 0;
   /** Called before a command is sent. */
   before: (command: CommandName, request: object) => Promise<void> | void = () => {};
   /** Called with each answer; may change it. */
@@ -71,6 +73,12 @@ export async function wiredClient(
 ): Promise<TxnClient> {
   const options = { ...TXN_CLIENT_DEFAULTS, pdEndpoints: cluster.pdEndpoints, ...config };
   const parts = await connectParts(options, "txn");
+  const { pd } = parts;
+  const getTimestamps = pd.getTimestamps.bind(pd);
+  pd.getTimestamps = (count) => {
+    wire.timestamps++;
+    return getTimestamps(count);
+  };
   return TxnClient.over({ ...parts, rpc: wire.over(parts.rpc) }, options);
 }
 

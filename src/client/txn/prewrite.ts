@@ -2,6 +2,7 @@
  * The first phase: locks all keys of a transaction, or commits it on the way (async commit, 1PC).
  * Source: client-go txnkv/transaction/prewrite.go.
  */
+import { keyInRange } from "../../base/index.js";
 import { fromBigInt, kvrpcpb, toBigInt } from "../../pb/index.js";
 import type { Backoffer } from "../backoff.js";
 import type { CachedRegion } from "../region_cache.js";
@@ -75,6 +76,10 @@ export class Prewriter {
 
   /** Prewrites all keys. What it throws leaves no request under way. */
   async run(op: Backoffer): Promise<void> {
+    // Known beforehand, it saves two phases a timestamp.
+    if (this.progress.mode === "onePc" && !(await this.#isOneRegion(op))) {
+      this.progress.leaveOnePc();
+    }
     if (this.progress.mode !== "twoPhase") {
       // Whoever begins after this commit is over must see it, so commit_ts is above what is now.
       const nowTs = await this.#context.timestamp(op);
@@ -86,6 +91,16 @@ export class Prewriter {
     const deps = { locator, op, concurrencyMax, settle: true };
     await sendChunks(this.#primaryFirst(), MUTATION_LIMIT, deps, (region, part) =>
       this.#send(region, part, op),
+    );
+  }
+
+  /** Returns whether all keys are in the region of the primary, as far as is known here. */
+  async #isOneRegion(op: Backoffer): Promise<boolean> {
+    const { mutations, primary } = this.#input;
+    const { endKey, startKey } = await this.#context.parts.locator.locate(primary, op);
+    // In key order: those between the first and the last are in the same range.
+    return [mutations.at(0), mutations.at(-1)].every(
+      (mutation) => mutation !== undefined && keyInRange(mutation.key, startKey, endKey),
     );
   }
 

@@ -196,6 +196,32 @@ test("a transaction that could be 1PC is not when a split takes its keys apart",
     assert.equal(await read(client, "apart/"), ["apart/a=1", "apart/b=1"]);
   }));
 
+test("keys of two regions are no 1PC from the beginning, and cost no timestamp for it", () =>
+  run(async ({ connect, cluster }) => {
+    await splitAt(cluster, "two/b");
+    const wire = new Wire();
+    const client = await connect({}, wire);
+    for (const [key, isOnePc, timestamps] of [
+      ["two/b", false, 2],
+      ["two/aa", true, 2],
+    ] as const) {
+      const before = wire.timestamps;
+      const sent = wire.sent("Prewrite");
+      const txn = await client.begin(ONE_PC);
+      await txn.put("two/a", "1");
+      await txn.put(key, "1");
+      await txn.commit();
+      const tried = wire.of("Prewrite").slice(sent);
+      assert.ok(
+        tried.every(({ tryOnePc }) => tryOnePc === isOnePc),
+        key,
+      );
+      // The first is start_ts; the other one commit_ts, or what a 1PC has to be above.
+      assert.is(wire.timestamps - before, timestamps, key);
+    }
+    assert.equal(await read(client, "two/"), ["two/a=1", "two/aa=1", "two/b=1"]);
+  }));
+
 test("the outcome that a store does not know is not repeated", () =>
   run(async ({ connect }) => {
     const wire = new Wire();
