@@ -25,6 +25,9 @@ export class TxnFaults {
   readonly counts = new Map<FaultKind, number>();
   /** Jumps as PD and the stores saw them, for people. */
   readonly jumps: string[] = [];
+  /** How long each step took, for people. */
+  readonly steps: string[] = [];
+  private stepMs = performance.now();
 
   constructor(private readonly deps: TxnFaultsDeps) {}
 
@@ -33,6 +36,7 @@ export class TxnFaults {
    * while PD is down, which has to go on above all timestamps that it gave.
    */
   async round(jumps: readonly [before: number, whilePdIsDown: number]): Promise<void> {
+    this.stepMs = performance.now();
     await this.progress();
     await this.jump(jumps[0]);
     await this.killLeader();
@@ -46,6 +50,9 @@ export class TxnFaults {
 
   private note(kind: FaultKind): void {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
+    const nowMs = performance.now();
+    this.steps.push(`${kind} ${((nowMs - this.stepMs) / 1000).toFixed(1)}`);
+    this.stepMs = nowMs;
   }
 
   /** Waits until some more transactions were committed. */

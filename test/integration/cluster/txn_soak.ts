@@ -46,4 +46,5 @@ console.log(
   `${engine}, seed ${values.seed}: ${seconds.toFixed(0)} s, ${rounds} rounds (${kinds}): ` +
     `${committed} transactions committed, ${open} undetermined; snapshot isolation holds`,
 );
+console.log(`seconds of each step: ${faults.steps.join(", ")}`);
 console.log(`wall clock: ${wall === undefined ? "left alone" : faults.jumps.join(", ")}`);
