@@ -64,3 +64,13 @@ export function totalOf(counter: Counter): (total: number, labels?: Labels) => v
     counter.inc(growth, labels);
   };
 }
+
+/** Registers a counter and returns what brings it up to a running total; see totalOf. */
+export function registerTotal(
+  registry: MetricsRegistry,
+  name: string,
+  help: string,
+  labelNames: readonly string[] = [],
+): ReturnType<typeof totalOf> {
+  return totalOf(registry.counter({ name, help, labelNames }));
+}

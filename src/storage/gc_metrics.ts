@@ -5,7 +5,7 @@ import {
   type Gauge,
   type Histogram,
   type MetricsRegistry,
-  totalOf,
+  registerTotal,
 } from "../base/index.js";
 import { type GcSlice, Statistics } from "../mvcc/index.js";
 import { scanDetails } from "./scan_details.js";
@@ -109,17 +109,25 @@ export class GcMetrics {
       help: "Regions that the pass under way, or the last one, has been through.",
       labelNames: ["type"],
     });
-    const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
-      totalOf(registry.counter({ name, help, labelNames }));
-    const tasks = counter("tikv_gcworker_gc_tasks_vec", "Regions that were collected.", ["task"]);
-    const failures = counter("tikv_gcworker_gc_task_fail_vec", "Regions whose GC failed.", [
-      "task",
-    ]);
-    const skipped = counter(
+    const tasks = registerTotal(
+      registry,
+      "tikv_gcworker_gc_tasks_vec",
+      "Regions that were collected.",
+      ["task"],
+    );
+    const failures = registerTotal(
+      registry,
+      "tikv_gcworker_gc_task_fail_vec",
+      "Regions whose GC failed.",
+      ["task"],
+    );
+    const skipped = registerTotal(
+      registry,
       "tikv_storage_gc_skipped_counter",
       "Regions that were passed over: they have no data here, or it is being replaced.",
     );
-    const keys = counter(
+    const keys = registerTotal(
+      registry,
       "tikv_gcworker_gc_keys",
       "Entries that GC looked at, by how, and deleted (tag deleted, ours).",
       ["key_mode", "cf", "tag"],

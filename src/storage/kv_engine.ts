@@ -7,7 +7,6 @@ import type {
   ArenaGet,
   ArenaGetResult,
   CfName,
-  Entries,
   Iter,
   IterOptions,
   Snapshot,
@@ -24,6 +23,7 @@ import type { RawCursor, RawPointReader, RawReader } from "../raw/index.js";
 import type { LockInfo } from "../txn/index.js";
 import { type Failure, regionFailure } from "./errors.js";
 import type { ReadCheck } from "./read_check.js";
+import { RegionCursor } from "./region_cursor.js";
 import type { Reply } from "./types.js";
 
 /** A header, and which replica may answer. */
@@ -102,31 +102,6 @@ export interface KvEngine {
   ): Promise<Reply<void>>;
 }
 
-class DataCursor implements RawCursor {
-  constructor(private readonly iter: Iter) {}
-
-  get valid(): boolean {
-    return this.iter.valid;
-  }
-
-  seekToFirst(): boolean {
-    return this.iter.seekToFirst();
-  }
-
-  seekToLast(): boolean {
-    return this.iter.seekToLast();
-  }
-
-  take(maxItems: number, maxBytes: number, reverse = false): Entries {
-    const { keys, values } = this.iter.take(maxItems, maxBytes, reverse);
-    return { keys: keys.map((key) => key.subarray(1)), values };
-  }
-
-  close(): void {
-    this.iter.close();
-  }
-}
-
 /** An engine snapshot as a view of one region, with its bounds as of now. */
 export class BoundedSnapshot implements RegionSnapshot {
   /** As the region was when the snapshot was taken: it may be split while the snapshot lives. */
@@ -148,7 +123,7 @@ export class BoundedSnapshot implements RegionSnapshot {
   }
 
   cursor(cf: CfName, lower: Uint8Array, upper: Uint8Array, keysOnly: boolean): RawCursor {
-    return new DataCursor(this.iterate(cf, lower, upper, { keysOnly, fillCache: false }));
+    return new RegionCursor(this.iterate(cf, lower, upper, { keysOnly, fillCache: false }));
   }
 
   iterate(

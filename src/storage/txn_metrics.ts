@@ -9,6 +9,7 @@ import {
   exponentialBuckets,
   type Histogram,
   type MetricsRegistry,
+  registerTotal,
   snakeCase,
   totalOf,
 } from "../base/index.js";
@@ -269,17 +270,20 @@ function bindMemory(registry: MetricsRegistry): Copy {
 
 /** What snapshots, writes and rules ended with. */
 function bindOutcomes(registry: MetricsRegistry, metrics: TxnMetrics): Copy {
-  const counter = (name: string, help: string, labelNames: readonly string[] = []) =>
-    totalOf(registry.counter({ name, help, labelNames }));
-  const engine = counter(
+  const engine = registerTotal(
+    registry,
     "tikv_storage_engine_async_request_total",
     "Snapshots and writes of commands, by how they ended.",
     ["type", "status"],
   );
-  const conflicts = counter("tikv_storage_mvcc_conflict_counter", "Commands that met a conflict.", [
-    "type",
-  ]);
-  const notSynced = counter(
+  const conflicts = registerTotal(
+    registry,
+    "tikv_storage_mvcc_conflict_counter",
+    "Commands that met a conflict.",
+    ["type"],
+  );
+  const notSynced = registerTotal(
+    registry,
     "rutile_max_ts_not_synced_total",
     "Prewrites refused because max_ts did not cover earlier leaders' reads yet.",
   );
@@ -300,17 +304,18 @@ function bindOutcomes(registry: MetricsRegistry, metrics: TxnMetrics): Copy {
 
 /** What is counted by command. */
 function bindTagTotals(registry: MetricsRegistry, { byTag }: TxnMetrics): Copy {
-  const counter = (name: string, help: string, labelNames: readonly string[]) =>
-    totalOf(registry.counter({ name, help, labelNames }));
-  const stages = counter("tikv_scheduler_stage_total", "Stages that commands reached.", [
-    "type",
-    "stage",
-  ]);
-  const details = counter("tikv_scheduler_kv_scan_details", "Entries that commands looked at.", [
-    "req",
-    "cf",
-    "tag",
-  ]);
+  const stages = registerTotal(
+    registry,
+    "tikv_scheduler_stage_total",
+    "Stages that commands reached.",
+    ["type", "stage"],
+  );
+  const details = registerTotal(
+    registry,
+    "tikv_scheduler_kv_scan_details",
+    "Entries that commands looked at.",
+    ["req", "cf", "tag"],
+  );
   return () => {
     for (const [type, totals] of byTag) {
       for (const [stage, total] of Object.entries(totals.stages)) stages(total, { type, stage });
