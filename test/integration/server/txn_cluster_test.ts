@@ -195,6 +195,40 @@ test("a follower answers a replica read at the leader's index", async () => {
   assert.is(toBigInt(got.commitTs), commitTs);
 });
 
+test("ReadIndex of a follower: the leader's index; its start_ts and ranges reach the leader", async () => {
+  await write(left, "index", "v");
+  const { client, context } = followerOf(left);
+  const ask = async (startTs: bigint, ...ranges: kvrpcpb.IKeyRange[]) => {
+    const request = { context, startTs: fromBigInt(startTs), ranges };
+    const { locked, readIndex, regionError } = await unary(client, "ReadIndex", request);
+    assert.equal([regionError, locked], [null, null]);
+    return toBigInt(readIndex);
+  };
+  const first = await ask(0n);
+  assert.ok(first > 0n);
+  const ahead = nextTs() + (5000n << 18n);
+  assert.ok((await ask(ahead, { startKey: utf8("a"), endKey: utf8("b") }, {})) >= first);
+  const startTs = nextTs();
+  const place = leaderOf(left);
+  const mutations = [{ op: kvrpcpb.Op.Put, key: utf8("index"), value: utf8("w") }];
+  const at = { primaryLock: utf8("index"), startVersion: fromBigInt(startTs), lockTtl: 3000 };
+  const request = { context: place.context, mutations, ...at, useAsyncCommit: true };
+  let minCommitTs = 0n;
+  await within(LIMIT_MS, "max_ts is synced", async () => {
+    const got = await unary(place.client, "KvPrewrite", request);
+    assert.equal(got.errors, []);
+    minCommitTs = toBigInt(got.minCommitTs);
+    return got.regionError === null;
+  });
+  assert.ok(minCommitTs > ahead, "the leader has seen the read");
+  const back = { context: place.context, keys: [utf8("index")], ...at };
+  const undone = await unary(place.client, "KvBatchRollback", back);
+  assert.equal([undone.regionError, undone.error], [null, null]);
+  const epoch = { confVer: fromBigInt(99n), version: fromBigInt(99n) };
+  const lie = { context: { ...context, regionEpoch: epoch } };
+  assert.ok((await unary(client, "ReadIndex", lie)).regionError?.epochNotMatch);
+});
+
 function lockRequest(region: Region, key: string, startTs: bigint, waitTimeout: number) {
   const { client, context } = leaderOf(region);
   const mutations = [{ op: kvrpcpb.Op.PessimisticLock, key: utf8(key) }];
