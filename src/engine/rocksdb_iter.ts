@@ -5,7 +5,7 @@
  * Hot path.
  */
 import { assert, compareBytes, EMPTY_BYTES } from "../base/index.js";
-import { arenaSeekByMoves, arenaTakeByMoves } from "./arena_take.js";
+import { ARENA_ENTRY_BYTES, arenaTakeByMoves, checkArenaSeek } from "./arena_take.js";
 import { cfKey, cfUpperBound } from "./cf.js";
 import type { OpenHandles } from "./open_handles.js";
 import type { RocksdbBridge } from "./rocksdb_bridge.js";
@@ -13,6 +13,7 @@ import {
   FrameReader,
   type FrameWriter,
   OP_SCAN,
+  OP_SEEK_MANY,
   SCAN_AT_END,
   SCAN_INCLUSIVE,
   SCAN_KEYS_ONLY,
@@ -145,7 +146,39 @@ export class RocksdbIter implements Iter {
 
   seekArena(request: ArenaSeek): ArenaTakeResult {
     assert(!this.closed, "the iterator is open");
-    return arenaSeekByMoves(request, this.cf, this);
+    checkArenaSeek(request);
+    const { memory, count, keyTable, table, outEnd } = request;
+    const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    this.clear();
+    this.frame
+      .start()
+      .u32(OP_SEEK_MANY)
+      .u32(this.pin.id)
+      .u32(this.commonFlags)
+      .u32(outEnd - request.out)
+      .sized(this.upper)
+      .u32(count);
+    for (let item = 0; item < count; item++) {
+      const at = view.getUint32(keyTable + item * 8, true);
+      const key = memory.subarray(at, at + view.getUint32(keyTable + item * 8 + 4, true));
+      this.frame.sized(compareBytes(key, this.lower) < 0 ? this.lower : key);
+    }
+    const answer = new FrameReader(this.bridge.read(this.frame.frame()));
+    this.pin.opened = true;
+    const items = answer.u32();
+    let end = request.out;
+    const place = (row: number): void => {
+      const length = answer.u32();
+      memory.set(answer.viewOf(length), end);
+      view.setUint32(row, end, true);
+      view.setUint32(row + 4, length, true);
+      end += length;
+    };
+    for (let item = 0; item < items; item++) {
+      place(table + item * ARENA_ENTRY_BYTES);
+      place(table + item * ARENA_ENTRY_BYTES + 8);
+    }
+    return { items, outUsedEnd: end };
   }
 
   close(): void {
@@ -154,6 +187,10 @@ export class RocksdbIter implements Iter {
     this.clear();
     this.handles.iterators--;
     this.onClose();
+  }
+
+  private get commonFlags(): number {
+    return (this.keysOnly ? SCAN_KEYS_ONLY : 0) | (this.pin.opened ? 0 : SCAN_OPEN_PIN);
   }
 
   private clear(): void {
@@ -202,10 +239,7 @@ export class RocksdbIter implements Iter {
     maxItems: number,
     maxBytes: number,
   ): void {
-    let flags = startFlags;
-    if (reverse) flags |= SCAN_REVERSE;
-    if (this.keysOnly) flags |= SCAN_KEYS_ONLY;
-    if (!this.pin.opened) flags |= SCAN_OPEN_PIN;
+    const flags = startFlags | this.commonFlags | (reverse ? SCAN_REVERSE : 0);
     const request = this.frame
       .start()
       .u32(OP_SCAN)

@@ -43,6 +43,9 @@ export const OP_APPROXIMATE_SIZE = 4;
 /** A property of RocksDB as text: the name. */
 export const OP_PROPERTY = 5;
 
+/** The entries at or behind many keys: see seekMany in rocksdb_worker.ts. */
+export const OP_SEEK_MANY = 6;
+
 /** Length that stands for "no such key" in the answer of OP_GET_MANY. */
 export const NOT_FOUND = 0xffff_ffff;
 /** The pin number of the newest state. */

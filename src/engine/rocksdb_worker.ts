@@ -24,6 +24,7 @@ import {
   OP_PIN,
   OP_PROPERTY,
   OP_SCAN,
+  OP_SEEK_MANY,
   PIN_NONE,
   SCAN_AT_END,
   SCAN_INCLUSIVE,
@@ -129,6 +130,8 @@ async function answerTo(request: FrameReader): Promise<void> {
       return getMany(request);
     case OP_SCAN:
       return scan(request);
+    case OP_SEEK_MANY:
+      return seekMany(request);
     case OP_PIN:
       return pins.pinDuringWrite(request.u32());
     case OP_APPROXIMATE_SIZE: {
@@ -212,6 +215,39 @@ async function scan(request: FrameReader): Promise<void> {
     count++;
   }
   answer.patch(4, count);
+}
+
+/**
+ * Request: u32 pin, u32 flags, u32 maxBytes, sized bound, u32 count, count × sized key.
+ * Answer: u32 count, count × (sized key, sized value): the entry at or behind each key and below the
+ * bound, an empty key where there is none; fewer when the next one would exceed `maxBytes`.
+ */
+async function seekMany(request: FrameReader): Promise<void> {
+  const pinId = request.u32();
+  const flags = request.u32();
+  if ((flags & SCAN_OPEN_PIN) !== 0) pins.pin(pinId);
+  const { forward } = pins.get(pinId);
+  let room = request.u32();
+  const bound = request.viewOf(request.u32());
+  const count = request.u32();
+  answer.u32(0);
+  let done = 0;
+  for (; done < count; done++) {
+    await forward.seek(request.viewOf(request.u32()), true);
+    const key = await forward.peek();
+    if (key === undefined || isOutside(key, bound, false)) {
+      answer.u32(0).u32(0);
+      continue;
+    }
+    const value = forward.take();
+    const hasValue = (flags & SCAN_KEYS_ONLY) === 0;
+    room -= key.length + (hasValue ? value.length : 0);
+    if (room < 0) break;
+    answer.sized(key);
+    if (hasValue) answer.sized(value);
+    else answer.u32(0);
+  }
+  answer.patch(0, done);
 }
 
 function isOutside(key: Uint8Array, bound: Uint8Array, reverse: boolean): boolean {
