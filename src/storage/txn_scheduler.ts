@@ -28,7 +28,7 @@ import { TxnGroups } from "./txn_group.js";
 import { batchOf } from "./txn_lock_keeper.js";
 import { TxnSnapshot } from "./txn_snapshot.js";
 import type { BlockedRequest, SchedulerDeps, Step, Task } from "./txn_task.js";
-import { TxnTasks, withLeaving, writeHeader } from "./txn_tasks.js";
+import { type Running, TxnTasks, withLeaving, writeHeader } from "./txn_tasks.js";
 import type {
   ExecDetails,
   GroupedCommand,
@@ -54,6 +54,11 @@ export class TxnScheduler {
   /** Commands that hold or wait for something; those that wait for a lock do not count. */
   get running(): number {
     return this.tasks.running;
+  }
+
+  /** The oldest of those commands, at most `max`. */
+  oldest(max: number): Running[] {
+    return this.tasks.oldest(max);
   }
 
   /** Bytes of those commands, about, and how many there may be. */

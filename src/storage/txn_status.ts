@@ -6,14 +6,19 @@
 import { redact } from "../base/index.js";
 import type { ResolvedTsView } from "./resolved_ts/metrics.js";
 import type { TxnGauges } from "./txn_metrics.js";
+import type { Running } from "./txn_tasks.js";
 import type { LockWait } from "./txn_types.js";
 
-/** Lock waits that are listed; all are counted. */
+/** Commands and lock waits that are listed, the oldest of each; all are counted. */
+export const COMMANDS_SHOWN = 64;
 const WAITS_SHOWN = 256;
 
 /** What the parts of storage tell. */
 export interface TxnStatusSources {
   readonly gauges: TxnGauges;
+  /** By the monotonic clock, ms. */
+  readonly nowMs: number;
+  readonly oldestCommands: readonly Running[];
   readonly latches: { readonly held: number; readonly waiting: number };
   readonly lockWaits: readonly LockWait[];
   readonly detector: {
@@ -36,6 +41,13 @@ export function txnStatus(from: TxnStatusSources): object {
       running: runningCommands,
       memory_bytes: memory.usedBytes,
       memory_quota_bytes: memory.maxBytes,
+      oldest: from.oldestCommands.map(({ command, ctx, keys, startedMs }) => ({
+        command: command.tag,
+        region_id: Number(ctx.regionId),
+        keys: keys.length,
+        first_key: keys[0] === undefined ? null : redact(keys[0]),
+        age_ms: Math.round(from.nowMs - startedMs),
+      })),
     },
     latches: from.latches,
     lock_waits_total: lockWaits.length,

@@ -49,7 +49,7 @@ import { TxnReads } from "./txn_read.js";
 import { ReadGate, type SafeTsSource } from "./txn_read_gate.js";
 import { TxnScans } from "./txn_scan.js";
 import { TxnScheduler } from "./txn_scheduler.js";
-import type { TxnStatusSources } from "./txn_status.js";
+import { COMMANDS_SHOWN, type TxnStatusSources } from "./txn_status.js";
 import type {
   ExecDetails,
   GetResult,
@@ -288,6 +288,8 @@ export class RaftTxnStorage implements TxnStorage {
     const { bytes, size } = this.memoryLocks;
     return {
       gauges: this.gauges(),
+      nowMs: this.deps.clock.monotonicMs(),
+      oldestCommands: this.scheduler.oldest(COMMANDS_SHOWN),
       latches: { held, waiting },
       lockWaits: this.waits.entries(),
       detector: this.deadlocks.current,

@@ -3,7 +3,7 @@
  * what it counts in metrics, what follows its write. Not here: when which step runs
  * (txn_scheduler.ts, txn_group.ts).
  */
-import { ok } from "../base/index.js";
+import { assert, ok } from "../base/index.js";
 import type { RequestHeader } from "../raftstore/index.js";
 import {
   type ProcessContext,
@@ -40,11 +40,17 @@ export type TaskEnd<K extends TxnCommandKind> = Pick<
   "details" | "lockDeadlineMs" | "resolve" | "reject"
 >;
 
+/** What is told of a command under way. */
+export type Running = Pick<Task<TxnCommandKind>, "ctx" | "keys" | "startedMs"> & {
+  readonly command: { readonly tag: string };
+};
+
 export class TxnTasks {
   readonly statusCache: TxnStatusCache;
   readonly committedTs: ProcessContext["committedTs"];
   private readonly memory: WriteQuota;
-  private under = 0;
+  /** In the order of their admission. */
+  private readonly admitted = new Set<Running>();
 
   constructor(private readonly deps: SchedulerDeps) {
     const { memoryQuotaBytes, statusCacheMax } = deps.options.txn;
@@ -55,7 +61,17 @@ export class TxnTasks {
 
   /** Commands that hold or wait for something; those that wait for a lock do not count. */
   get running(): number {
-    return this.under;
+    return this.admitted.size;
+  }
+
+  /** The oldest of those commands, at most `max`. */
+  oldest(max: number): Running[] {
+    const found: Running[] = [];
+    for (const task of this.admitted) {
+      if (found.length === max) break;
+      found.push(task);
+    }
+    return found;
   }
 
   /** Bytes of those commands, about. */
@@ -97,7 +113,7 @@ export class TxnTasks {
     const startedMs = clock.monotonicMs();
     const deadlineMs = deadlineOf(ctx, startedMs);
     // Fields are listed: copies by spread show in profiles.
-    return {
+    const task: Task<K> = {
       ctx,
       command,
       request,
@@ -111,13 +127,14 @@ export class TxnTasks {
       resolve,
       reject,
     };
+    this.admitted.add(task);
+    return task;
   }
 
   private admit(tag: string, bytes: number): TxnFailure | undefined {
     const { metrics, quota } = this.deps;
     if (this.memory.tryAcquire(bytes)) {
       if (quota.tryAcquire(bytes)) {
-        this.under++;
         return undefined;
       }
       this.memory.release(bytes);
@@ -188,7 +205,7 @@ export class TxnTasks {
   finish<K extends TxnCommandKind>(task: Task<K>): void {
     const { clock, metrics, quota, txnMetrics } = this.deps;
     const { bytes, command, details } = task;
-    this.under--;
+    assert(this.admitted.delete(task), "a command that was admitted ends once");
     this.memory.release(bytes);
     quota.release(bytes);
     txnMetrics.onScanned(command.tag, details.statistics);
