@@ -1,5 +1,6 @@
 export { SEEK_BOUND } from "./entry_cursor.js";
 export { DefaultNotFoundError } from "./errors.js";
+export { readFirst } from "./first_reads.js";
 export { type GcKey, type GcRequest, type GcSlice, type GcStats, gcSlice } from "./gc.js";
 export type { PointSink } from "./kernel_call.js";
 export { KernelPoints } from "./kernel_points.js";
@@ -32,7 +33,15 @@ export {
   rollbackLock,
 } from "./rollback.js";
 export { openVersionScan, Scanner, type ScannerOptions } from "./scanner.js";
-export type { CursorRange, MemoryLocks, MvccCf, MvccCursor, MvccSnapshot } from "./snapshot.js";
+export type {
+  CursorRange,
+  FirstRead,
+  FirstReads,
+  MemoryLocks,
+  MvccCf,
+  MvccCursor,
+  MvccSnapshot,
+} from "./snapshot.js";
 export { type CfStatistics, Statistics } from "./statistics.js";
 export { MvccTxn, type ReleasedLock } from "./txn.js";
 export type {

@@ -76,7 +76,8 @@ export class MvccReader {
     if (inMemory !== undefined) return inMemory;
     const { lock } = this.statistics;
     lock.get++;
-    const record = this.snapshot.get("lock", key);
+    const first = this.snapshot.firstReads?.of(key);
+    const record = first === undefined ? this.snapshot.get("lock", key) : first.lock;
     if (record === undefined) return undefined;
     lock.processedKeys++;
     return parseLock(record);
@@ -84,6 +85,12 @@ export class MvccReader {
 
   /** Returns the newest record with commit_ts <= ts, of any type. */
   seekWrite(key: Uint8Array, ts: bigint): Version | undefined {
+    const first = ts === TS_MAX ? this.snapshot.firstReads?.of(key) : undefined;
+    if (first !== undefined && first.newest !== "unread") {
+      this.statistics.write.seek++;
+      const { newest } = first;
+      return newest && { commitTs: newest.commitTs, write: parseWrite(newest.record) };
+    }
     const cursor = this.writes();
     if (!cursor.seek(keyAppendTs(key, ts)) || !isVersionOf(cursor.key, key)) return undefined;
     return { commitTs: keyTs(cursor.key), write: parseWrite(cursor.value) };

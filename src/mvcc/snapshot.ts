@@ -56,8 +56,28 @@ export interface MvccSnapshot {
   provenEmpty?(cf: MvccCf, lower: Uint8Array, upper: Uint8Array): boolean;
   /** The caller closes the cursor before the snapshot. */
   cursor(cf: MvccCf, range: CursorRange): MvccCursor;
+  /** What was read before, for many keys at once; absent where nothing was. */
+  readonly firstReads?: FirstReads;
   /** Pessimistic locks that are kept in the leader's memory; absent where there are none. */
   readonly memoryLocks?: MemoryLocks;
+}
+
+/** What commands read first of a key. */
+export interface FirstRead {
+  /** The stored lock; undefined = there is none. */
+  readonly lock: Uint8Array | undefined;
+  /** The newest record of the write CF; undefined = there is none, "unread" = nobody looked. */
+  readonly newest: NewestRecord | undefined | "unread";
+}
+
+export interface NewestRecord {
+  readonly commitTs: bigint;
+  readonly record: Uint8Array;
+}
+
+export interface FirstReads {
+  /** Returns what was read of a key, which is found by its array, not by its bytes. */
+  of(key: Uint8Array): FirstRead | undefined;
 }
 
 /** Locks that are not in the engine. One hides the stored lock of its key. Keys are encoded. */

@@ -62,6 +62,20 @@ export class WireReader {
     return this.high >= HIGH_UNSAFE ? -1 : this.high * TWO_32 + this.low;
   }
 
+  /** Reads a varint as a u64. */
+  u64(): bigint {
+    this.varint();
+    return this.high === 0 ? BigInt(this.low) : (BigInt(this.high) << 32n) | BigInt(this.low);
+  }
+
+  /** Returns the content of a length-delimited field as a view. */
+  bytesField(): Uint8Array {
+    const end = this.inner();
+    const view = this.bytes.subarray(this.at, end);
+    this.at = end;
+    return view;
+  }
+
   /** Reads a tag: field number times 8, plus wire type. */
   tag(): number {
     this.varint();

@@ -3,7 +3,7 @@
  * thousand times. Numbers are below 2^53; zeros and empty strings are left out, as in proto3.
  * Hot path.
  */
-import { assert } from "../base/index.js";
+import { assert, U64_MAX } from "../base/index.js";
 
 const TWO_31 = 0x8000_0000;
 /** Below this length a byte loop beats a view and `set`. */
@@ -28,6 +28,19 @@ export function fieldSize(value: number): number {
 /** Returns the bytes of a length-delimited field whose tag takes one byte; 0 if it is empty. */
 export function bytesSize(length: number): number {
   return length === 0 ? 0 : 1 + varintSize(length) + length;
+}
+
+/** Halves of a u64 on its way to bytes; BigInt arithmetic costs more. */
+const HALVES = new DataView(new ArrayBuffer(8));
+
+/** Returns the bytes of a field whose tag takes one byte. Asserts 0 ≤ value < 2^64. */
+export function u64FieldSize(value: bigint): number {
+  assert(value >= 0n && value <= U64_MAX, "numbers on the wire have 64 bits");
+  if (value === 0n) return 0;
+  HALVES.setBigUint64(0, value);
+  const high = HALVES.getUint32(0);
+  if (high === 0) return 1 + varintSize(HALVES.getUint32(4));
+  return 1 + Math.ceil((64 - Math.clz32(high)) / 7);
 }
 
 /** Writes fields from the front; the caller has computed their size. */
@@ -57,6 +70,24 @@ export class WireWriter {
     if (value === 0) return;
     this.bytes[this.at++] = tag;
     this.varint(value);
+  }
+
+  /** As `field`, of any u64. */
+  u64Field(tag: number, value: bigint): void {
+    if (value === 0n) return;
+    HALVES.setBigUint64(0, value);
+    let high = HALVES.getUint32(0);
+    let low = HALVES.getUint32(4);
+    const { bytes } = this;
+    let at = this.at;
+    bytes[at++] = tag;
+    while (high > 0 || low >= 0x80) {
+      bytes[at++] = (low & 0x7f) | 0x80;
+      low = ((low >>> 7) | ((high & 0x7f) << 25)) >>> 0;
+      high >>>= 7;
+    }
+    bytes[at++] = low;
+    this.at = at;
   }
 
   /** Tag and length of a field whose content follows; written for an empty one as well. */

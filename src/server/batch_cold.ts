@@ -6,6 +6,7 @@
 import { CMD_EMPTY } from "../kernel/index.js";
 import { tikvpb } from "../pb/index.js";
 import type { BatchStream } from "./batch_stream.js";
+import { serveCommits, servePrewrites } from "./batch_txn_writes.js";
 import { UNSUPPORTED_RPCS } from "./batch_unsupported.js";
 import { type GrpcStatus, invalidArgument } from "./grpc_status.js";
 import type { ServerMetrics } from "./metrics.js";
@@ -13,10 +14,14 @@ import { isStatus, type Rpc, type RpcContext, type Served } from "./rpc.js";
 
 const CMD_GET_HEALTH_FEEDBACK = 39;
 export const CMD_KV_GET = 1;
+const CMD_KV_PREWRITE = 3;
+const CMD_KV_COMMIT = 4;
 export const CMD_KV_BATCH_GET = 7;
+/** Commands that are served behind the turn that brought them, those of a kind together. */
+export const CMDS_TOGETHER: readonly number[] = [CMD_KV_COMMIT, CMD_KV_PREWRITE];
 
-/** A KvGet or KvBatchGet of a stream, with a copy of its bytes. */
-export interface ColdGet {
+/** A request of a stream, with a copy of its bytes. */
+export interface ColdRequest {
   readonly stream: BatchStream;
   readonly idLow: number;
   readonly idHigh: number;
@@ -31,6 +36,23 @@ function emptyBody(request: Uint8Array): Uint8Array | GrpcStatus {
   } catch {
     return invalidArgument("cannot decode the request: BatchCommandsEmptyRequest");
   }
+}
+
+/** Makes what was served a completion of its stream; a status ends the stream. */
+function finish(
+  stream: BatchStream,
+  idLow: number,
+  idHigh: number,
+  cmd: number,
+  served: Served | undefined,
+): void {
+  if (served === undefined || !isStatus(served)) {
+    stream.complete({ idLow, idHigh, cmd, body: served });
+    return;
+  }
+  stream.fail(served);
+  // A closed stream drops the answer, but it counts as given.
+  stream.complete({ idLow, idHigh, cmd, body: undefined });
 }
 
 export class ColdPath {
@@ -63,17 +85,30 @@ export class ColdPath {
   ): void {
     const { clock } = this.context;
     const startMs = clock.monotonicMs();
-    const finish = (served: Served | undefined): void => {
+    const done = (served: Served | undefined): void => {
       this.observe(cmd, clock.monotonicMs() - startMs, 1);
-      if (served !== undefined && isStatus(served)) {
-        stream.fail(served);
-        // A closed stream drops the answer, but it counts as given.
-        stream.complete({ idLow, idHigh, cmd, body: undefined });
-      } else stream.complete({ idLow, idHigh, cmd, body: served });
+      finish(stream, idLow, idHigh, cmd, served);
     };
     const served = this.#serve(cmd, body);
-    if (served instanceof Promise) void served.then(finish);
-    else finish(served);
+    if (served instanceof Promise) void served.then(done);
+    else done(served);
+  }
+
+  /** Serves requests of one of CMDS_TOGETHER that arrived together. Not inside a turn of the arena. */
+  dispatchTogether(cmd: number, requests: readonly ColdRequest[]): void {
+    const { clock } = this.context;
+    const startMs = clock.monotonicMs();
+    const bodies = requests.map(({ body }) => body);
+    const onServed = (place: number, served: Served): void => {
+      const { stream, idLow, idHigh } = requests[place] as ColdRequest;
+      this.observe(cmd, clock.monotonicMs() - startMs, 1);
+      finish(stream, idLow, idHigh, cmd, served);
+    };
+    const serve = cmd === CMD_KV_PREWRITE ? servePrewrites : serveCommits;
+    for (const place of serve(this.context, bodies, onServed)) {
+      const { stream, idLow, idHigh, body } = requests[place] as ColdRequest;
+      this.dispatch(stream, idLow, idHigh, cmd, body);
+    }
   }
 
   /** Requests that were answered, each after this time. */

@@ -16,7 +16,7 @@ import {
   WireWriter,
 } from "../pb/index.js";
 import type { AnswerBlock } from "./batch_blocks.js";
-import { CMD_KV_GET, type ColdGet, type ColdPath } from "./batch_cold.js";
+import { CMD_KV_GET, type ColdPath, type ColdRequest } from "./batch_cold.js";
 import { ASKER_STRIDE, type GetGroup, GetResponses } from "./batch_kv_responses.js";
 import type { BatchStream } from "./batch_stream.js";
 import { isOtherCluster } from "./context.js";
@@ -72,7 +72,7 @@ export class KvGets {
   }
 
   /** Adds the answers to `blocks`, and to `alone` what has to be served alone. */
-  serve(streams: readonly BatchStream[], blocks: AnswerBlock[], alone: ColdGet[]): void {
+  serve(streams: readonly BatchStream[], blocks: AnswerBlock[], alone: ColdRequest[]): void {
     if (this.#last === undefined) return;
     const groups = this.#groups;
     this.#groups = new Map();

@@ -5,8 +5,8 @@
  * Order inside a turn. Requests of one turn are concurrent: none of them was answered when the
  * last one arrived, so any order is legal for their clients. Ours: plain writes are submitted in
  * order of arrival, region by region, then cold requests in order of arrival, then point reads,
- * which therefore may or may not see the writes of their own turn; KvGets and KvBatchGets follow
- * when the turn has given the arena back. A read that arrives after a write was answered sees it,
+ * which therefore may or may not see the writes of their own turn; commits, prewrites, KvBatchGets
+ * and KvGets follow when the turn has given the arena back. A read that arrives after a write was answered sees it,
  * because the answer follows the apply and this read's turn. The lease is checked after the requests
  * came, and the state that is read later is that of the check or newer.
  */
@@ -61,7 +61,7 @@ import { API_VERSION } from "../storage/index.js";
 import type { AckBatch } from "./batch_acks.js";
 import { BatchAnswers } from "./batch_answers.js";
 import type { AnswerBlock } from "./batch_blocks.js";
-import { CMD_KV_BATCH_GET, CMD_KV_GET, type ColdGet } from "./batch_cold.js";
+import { CMD_KV_BATCH_GET, CMD_KV_GET, CMDS_TOGETHER, type ColdRequest } from "./batch_cold.js";
 import { ContextJudge } from "./batch_contexts.js";
 import type { TurnDeps } from "./batch_deps.js";
 import { frameStatus } from "./batch_frame_status.js";
@@ -83,10 +83,12 @@ export class TurnRunner {
   #streams: readonly BatchStream[] = [];
   /** Plain KvGets of the turn that runs; other gets, and KvBatchGets. */
   readonly #gets: KvGets;
-  #otherGets: ColdGet[] = [];
-  #batchGets: ColdGet[] = [];
+  #otherGets: ColdRequest[] = [];
+  #batchGets: ColdRequest[] = [];
   /** Answers to earlier KvGets. */
   readonly #blocks: AnswerBlock[] = [];
+  /** Those of CMDS_TOGETHER that the turn brought, by place there. */
+  #together: ColdRequest[][] = CMDS_TOGETHER.map(() => []);
 
   constructor(deps: TurnDeps) {
     this.#deps = deps;
@@ -123,6 +125,7 @@ export class TurnRunner {
       arena.leave();
       this.#streams = [];
     }
+    this.#serveTogether();
     this.#serveGets(streams);
   }
 
@@ -139,6 +142,17 @@ export class TurnRunner {
     this.#gets.serve(streams, this.#blocks, otherGets);
     for (const { stream, idLow, idHigh, body } of otherGets) {
       cold.dispatch(stream, idLow, idHigh, CMD_KV_GET, body);
+    }
+  }
+
+  /** Serves what was put aside: the turn has given the arena back. */
+  #serveTogether(): void {
+    const { cold } = this.#deps;
+    for (let i = 0; i < CMDS_TOGETHER.length; i++) {
+      const requests = this.#together[i] as ColdRequest[];
+      if (requests.length === 0) continue;
+      this.#together[i] = [];
+      cold.dispatchTogether(CMDS_TOGETHER[i] as number, requests);
     }
   }
 
@@ -287,8 +301,10 @@ export class TurnRunner {
       const isGet = cmd === CMD_KV_GET;
       if (isGet && this.#gets.take(streamIndex, idLow, idHigh, u8, body, length)) continue;
       const bytes = u8.slice(body, body + length);
-      const request: ColdGet = { stream, idLow, idHigh, body: bytes };
-      if (isGet) this.#otherGets.push(request);
+      const request: ColdRequest = { stream, idLow, idHigh, body: bytes };
+      const aside = this.#together[CMDS_TOGETHER.indexOf(cmd)];
+      if (aside !== undefined) aside.push(request);
+      else if (isGet) this.#otherGets.push(request);
       else if (cmd === CMD_KV_BATCH_GET) this.#batchGets.push(request);
       else cold.dispatch(stream, idLow, idHigh, cmd, bytes);
     }

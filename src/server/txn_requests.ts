@@ -22,16 +22,18 @@ type Invalid = TxnErrorOf<"invalidRequest">;
 type Decoded<R> = Result<R, Invalid>;
 
 const { Op } = kvrpcpb;
-const OPS: ReadonlyMap<number, MutationOp> = new Map([
+/** By number of kvrpcpb.Op, those that can be prewritten. */
+export const OPS: ReadonlyMap<number, MutationOp> = new Map([
   [Op.Put, "put"],
   [Op.Del, "delete"],
   [Op.Lock, "lock"],
   [Op.Insert, "insert"],
   [Op.CheckNotExists, "checkNotExists"],
 ]);
-const ASSERTIONS: readonly AssertionKind[] = ["none", "exist", "notExist"];
-const ASSERTION_LEVELS: readonly AssertionLevel[] = ["off", "fast", "strict"];
-const ACTIONS: readonly PessimisticAction[] = [
+/** By number of kvrpcpb.Assertion, kvrpcpb.AssertionLevel, PrewriteRequest.PessimisticAction. */
+export const ASSERTIONS: readonly AssertionKind[] = ["none", "exist", "notExist"];
+export const ASSERTION_LEVELS: readonly AssertionLevel[] = ["off", "fast", "strict"];
+export const ACTIONS: readonly PessimisticAction[] = [
   "skipPessimisticCheck",
   "doPessimisticCheck",
   "doConstraintCheck",

@@ -45,6 +45,9 @@ export class TxnCall {
   }
 }
 
+/** Tells what a command that is answered now has cost. */
+export type WriteCosts = Pick<TxnCall, "writeDetails">;
+
 /** The fields of a response that says where the region is, or why it cannot answer. */
 export type RegionFailure = { readonly regionError: errorpb.IError };
 
@@ -72,7 +75,7 @@ export function failed(error: TxnStorageError): RegionFailure | { error: kvrpcpb
 /** Returns the fields of a response with `errors: KeyError[]` and, unless it is routing, details. */
 export function failedKeys(
   error: TxnStorageError,
-  call: TxnCall,
+  call: WriteCosts,
 ): RegionFailure | { errors: kvrpcpb.IKeyError[]; execDetailsV2: kvrpcpb.IExecDetailsV2 } {
   const failure = routing(error);
   if (failure !== undefined) return failure;

@@ -5,12 +5,24 @@
 import { keyFromRaw } from "../codec/index.js";
 import { fromBigInt, kvrpcpb, toBigInt } from "../pb/index.js";
 import type { TxnReply } from "../storage/index.js";
-import type { SecondaryLocksStatus, TxnStatus, TxnStatusAction } from "../txn/index.js";
+import type {
+  CommitResult,
+  PrewriteResult,
+  SecondaryLocksStatus,
+  TxnStatus,
+  TxnStatusAction,
+} from "../txn/index.js";
 import { regionErrorToProto } from "./error_map.js";
 import { keyErrorToProto, lockInfoToProto } from "./key_error.js";
 import { txnContext } from "./txn_context.js";
 import { encodedKeys, prewriteRequest, resolveLockRequest } from "./txn_requests.js";
-import { failed, failedKeys, type RegionFailure, type TxnCall } from "./txn_rpc.js";
+import {
+  failed,
+  failedKeys,
+  type RegionFailure,
+  type TxnCall,
+  type WriteCosts,
+} from "./txn_rpc.js";
 
 const { Action } = kvrpcpb;
 const ACTIONS: Readonly<Record<TxnStatusAction, number>> = {
@@ -29,7 +41,7 @@ type Outcome<R> =
 
 /** Returns the fields of a response with `error: KeyError` and details; routing errors stand alone. */
 function outcome<T, R extends object>(
-  call: TxnCall,
+  call: WriteCosts,
   reply: TxnReply<T>,
   fields: (value: T) => R,
 ): Outcome<R> {
@@ -45,7 +57,14 @@ export async function kvPrewrite(
 ): Promise<kvrpcpb.IPrewriteResponse> {
   const decoded = prewriteRequest(request);
   if (!decoded.ok) return { errors: [keyErrorToProto(decoded.error)] };
-  const reply = await call.run<"prewrite">(request.context, decoded.value);
+  return prewriteResponse(call, await call.run<"prewrite">(request.context, decoded.value));
+}
+
+/** Returns the response that tells what storage answered. */
+export function prewriteResponse(
+  call: WriteCosts,
+  reply: TxnReply<PrewriteResult>,
+): kvrpcpb.IPrewriteResponse {
   if (!reply.ok) return failedKeys(reply.error, call);
   const { locks, minCommitTs, onePcCommitTs } = reply.value;
   return {
@@ -66,6 +85,14 @@ export async function kvCommit(
     startTs: toBigInt(startVersion),
     commitTs: toBigInt(commitVersion),
   });
+  return commitResponse(call, reply);
+}
+
+/** As `prewriteResponse`. */
+export function commitResponse(
+  call: WriteCosts,
+  reply: TxnReply<CommitResult>,
+): kvrpcpb.ICommitResponse {
   return outcome(call, reply, ({ commitTs }) => ({ commitVersion: fromBigInt(commitTs) }));
 }
 

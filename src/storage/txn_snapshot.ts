@@ -1,11 +1,19 @@
 /** A region snapshot as MVCC code reads it: region keys without the data prefix, three CFs. */
 import type { ArenaGet, ArenaGetResult } from "../engine/index.js";
-import type { CursorRange, MemoryLocks, MvccCf, MvccCursor, MvccSnapshot } from "../mvcc/index.js";
+import type {
+  CursorRange,
+  FirstReads,
+  MemoryLocks,
+  MvccCf,
+  MvccCursor,
+  MvccSnapshot,
+} from "../mvcc/index.js";
 import type { RegionSnapshot } from "./kv_engine.js";
 import { RegionCursor } from "./region_cursor.js";
 
 /** The snapshot stays the caller's: close it after the cursors. */
 export class TxnSnapshot implements MvccSnapshot {
+  firstReads?: FirstReads;
   readonly memoryLocks?: MemoryLocks;
 
   /** `fillCache` false: a read that should not displace hot blocks. */

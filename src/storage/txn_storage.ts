@@ -142,6 +142,7 @@ export class RaftTxnStorage implements TxnStorage {
     });
     this.scheduler = new TxnScheduler({
       ...shared,
+      kernels: deps.kernels,
       quota: deps.quota,
       commandOf: deps.commandOf ?? commandOf,
       maxTs: this.maxTs,

@@ -1,4 +1,5 @@
 /** What the scheduler works on and with: commands under way, requests that wait, its ports. */
+import type { Kernels } from "../kernel/index.js";
 import type { KeyedLock } from "../mvcc/index.js";
 import type {
   ReleasedLock,
@@ -15,6 +16,7 @@ import type { MaxTs } from "./txn_max_ts.js";
 import type { ExecDetails, TxnContext, TxnReply } from "./txn_types.js";
 
 export interface SchedulerDeps extends TxnDeps {
+  readonly kernels: Kernels;
   /** Bytes of the writes under way, raw ones included. */
   readonly quota: WriteQuota;
   readonly commandOf: <K extends TxnCommandKind>(kind: K) => TxnCommand<K>;

@@ -79,7 +79,8 @@ export interface TxnCommand<K extends TxnCommandKind> {
   readonly tag: string;
   /** Encoded keys. */
   latchKeys(state: CommandState<K>): readonly Uint8Array[];
-  /** Keys that must lie in the region, encoded; a command on the whole region has none. */
+  /** Whether `processWrite` looks for the newest record of each of its keys. */
+  seeksNewest?(request: RequestOf<K>): boolean;
   processWrite(
     state: CommandState<K>,
     context: ProcessContext,

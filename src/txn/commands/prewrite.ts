@@ -22,6 +22,11 @@ export const prewriteCommand: TxnCommand<"prewrite"> = {
   kind: "prewrite",
   tag: "prewrite",
   latchKeys: ({ request }) => request.mutations.map(({ key }) => key),
+  // Whether keys of a pessimistic transaction are looked for depends on each of them.
+  seeksNewest: (request) =>
+    !isPessimistic(request) &&
+    !request.skipConstraintCheck &&
+    request.mutations.length < RANGE_CHECK_MUTATIONS_MIN,
   processWrite({ request }, context) {
     const invalid = invalidity(request);
     if (invalid !== undefined) return err({ kind: "invalidRequest", message: invalid });
@@ -116,10 +121,12 @@ class Prewriter {
   }
 
   private prewriteAll(): Result<WriteOutcome<PrewriteResult>, TxnError> {
-    const primary = keyFromRaw(this.props.primary);
+    // Only an async commit's primary is something special.
+    const primary = this.secondaries && keyFromRaw(this.props.primary);
     let assertionFailed: TxnError | undefined;
     for (const mutation of this.mutations) {
-      const done = this.prewriteOne(mutation, equalBytes(mutation.key, primary));
+      const isPrimary = primary !== undefined && equalBytes(mutation.key, primary);
+      const done = this.prewriteOne(mutation, isPrimary);
       if (done === undefined) continue;
       // Written later in the request's order, but told first: any other failure.
       if (done.kind === "assertionFailed") assertionFailed ??= done;

@@ -18,12 +18,15 @@ import {
 import { MemoryDisk, openMemoryEngine } from "../../../src/engine/index.js";
 import { type Kernels, loadKernels } from "../../../src/kernel/index.js";
 import {
+  type FirstReads,
   KernelPoints,
+  MvccReader,
   type OpenVersionScan,
   openKernelScan,
   openVersionScan,
   PointGetter,
   type ReadPoint,
+  readFirst,
   Scanner,
   type ScannerOptions,
   Statistics,
@@ -209,6 +212,72 @@ test("point reads with more values than a turn has room for", () => {
   pairs.forEach((pair, i) => {
     assert.equal(pair && "value" in pair && [...pair.value], [i & 255, 0]);
   });
+});
+
+/** What a reader finds first of each key; "none" where it finds nothing. */
+function firstOf(view: TxnSnapshot, keys: readonly Uint8Array[]) {
+  const reader = new MvccReader(view, new Statistics());
+  const found = keys.map((key) => {
+    return {
+      lock: reader.loadLock(key) ?? "none",
+      newest: reader.seekWrite(key, TS_MAX) ?? "none",
+    };
+  });
+  reader.close();
+  return found;
+}
+
+test("first reads of many keys: what a reader finds by itself, and all of them where there is room", () => {
+  forAll(
+    fc.tuple(historyArbitrary(20), fc.array(fc.nat({ max: 9 }), { maxLength: 30 }), fc.boolean()),
+    ([history, picks, withNewest]) => {
+      const data = new Data(history);
+      const keys = picks.map((i) => (history[i]?.key ?? keyFromRaw(Uint8Array.of(i))).slice());
+      const want = withView(data, (view) => firstOf(view, keys));
+      for (const kernels of KERNELS) {
+        withView(data, (view) => {
+          const first = readFirst(kernels, view, keys, withNewest);
+          for (const key of keys) {
+            const read = first?.of(key);
+            assert.ok(read !== undefined, "there is room for all");
+            assert.is(read?.newest === "unread", !withNewest);
+          }
+          assert.is(first?.of(Uint8Array.of(1)), undefined, "a key that was not asked for");
+          view.firstReads = first as FirstReads;
+          assert.equal(firstOf(view, keys), want);
+        });
+      }
+    },
+    150,
+  );
+});
+
+test("first reads that do not fit are left to the reader", () => {
+  const history = historyOf(900, (i) => i % 4, 0x50).map((one, i): KeyHistory => {
+    const secondaries = Array.from({ length: 600 }, (_, s) => userKey(s));
+    const fields = { type: 0x50, primary: one.userKey, startTs: 5n, ttl: 1n } as const;
+    const lock = newLock({ ...fields, useAsyncCommit: true, secondaries });
+    return i % 3 === 0 ? { ...one, lock } : one;
+  });
+  const data = new Data(history);
+  const keys = history.map(({ key }) => key);
+  const want = withView(data, (view) => firstOf(view, keys));
+  withView(data, (view) => {
+    const first = readFirst(KERNELS[1] as Kernels, view, keys, true) as FirstReads;
+    const read = keys.filter((key) => first.of(key) !== undefined).length;
+    assert.ok(read > 100 && read < keys.length, `${read} keys`);
+    view.firstReads = first;
+    assert.equal(firstOf(view, keys), want);
+  });
+});
+
+test("first reads are left out while the arena is somebody else's", () => {
+  const data = new Data(historyOf(2, () => 1, 0x50));
+  const kernels = KERNELS[0] as Kernels;
+  kernels.arena.enter();
+  const first = withView(data, (view) => readFirst(kernels, view, [keyFromRaw(userKey(0))], true));
+  kernels.arena.leave();
+  assert.is(first, undefined);
 });
 
 const plainPoint: ReadPoint = {
