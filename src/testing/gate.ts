@@ -5,6 +5,7 @@
  */
 import type { Socket } from "node:net";
 import type { Link } from "./network.js";
+import { resetSocket } from "./reset.js";
 
 /** Bytes held for one direction; above, the sender is not read, so it feels back-pressure. */
 const HELD_MAX_BYTES = 1024 * 1024;
@@ -75,6 +76,6 @@ export class Gate {
       this.#heldBytes -= item.bytes.length;
       this.#target.write(item.bytes);
     } else if (item.kind === "end") this.#target.end();
-    else this.#target.resetAndDestroy();
+    else resetSocket(this.#target);
   }
 }

@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { Gate } from "./gate.js";
 import type { Network, Party } from "./network.js";
+import { resetSocket } from "./reset.js";
 
 const LOOPBACK = "127.0.0.1";
 
@@ -61,8 +62,8 @@ export class TcpProxy {
   reset(source?: Party): void {
     for (const one of this.#connections) {
       if (source !== undefined && one.source !== source) continue;
-      one.outer.resetAndDestroy();
-      one.inner.resetAndDestroy();
+      resetSocket(one.outer);
+      resetSocket(one.inner);
     }
   }
 
@@ -80,7 +81,7 @@ export class TcpProxy {
     const towards = network.link(source, party);
     const back = network.link(party, source);
     if (this.#targetPort === undefined || towards.faults.refuse) {
-      outer.resetAndDestroy();
+      resetSocket(outer);
       return;
     }
     const inner = connect({
@@ -92,7 +93,7 @@ export class TcpProxy {
     const connection = { source, inner, outer };
     this.#connections.add(connection);
     const onRefused = (): void => {
-      outer.resetAndDestroy();
+      resetSocket(outer);
       this.#connections.delete(connection);
     };
     inner.once("error", onRefused);

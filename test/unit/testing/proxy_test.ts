@@ -5,6 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Network, type Party } from "../../../src/testing/network.js";
 import { TcpProxy } from "../../../src/testing/proxy.js";
+import { resetSocket } from "../../../src/testing/reset.js";
 import { ownerOf } from "../../../src/testing/socket_owner.js";
 import { within } from "../../support/within.js";
 
@@ -173,6 +174,24 @@ test("reset ends the open connections of one source only", async () => {
   proxy.reset(1);
   await within(LIMIT_MS, "the reset at both", () => heard.closed() && sockets[0]?.destroyed);
   await close();
+});
+
+test("a connection whose end is on its way is closed by a reset, not left open for ever", async () => {
+  const errors: Error[] = [];
+  const accepted: Socket[] = [];
+  const server = createServer((socket) => {
+    accepted.push(socket);
+    socket.on("error", (error) => errors.push(error));
+    socket.end();
+    resetSocket(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const socket = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  socket.on("error", () => undefined).resume();
+  await within(LIMIT_MS, "the end at both", () => accepted[0]?.closed && socket.closed);
+  assert.equal(errors, []);
+  await new Promise((resolve) => server.close(resolve));
 });
 
 test("a sender feels a link that is cut: no more than a bound is held", async () => {
