@@ -16,6 +16,8 @@ export interface LoadOptions {
   readonly clients?: number;
   readonly keys?: number;
   readonly seed?: bigint;
+  /** Tells the keys of loads on one cluster apart. */
+  readonly name?: string;
 }
 
 /** After a failure a client waits before its next operation, so that it does not spin. */
@@ -44,17 +46,20 @@ export class ClusterLoad {
   readonly #keys: readonly string[];
   readonly #clients: number;
   readonly #prng: Prng;
+  readonly #name: string;
   readonly #acknowledged: string[] = [];
   readonly #loops: Promise<void>[] = [];
   #isStopped = false;
   #values = 0;
 
   constructor(cluster: Cluster, options: LoadOptions = {}) {
-    const { clients = 4, keys = 6, seed = 1n } = options;
+    const { clients = 4, keys = 6, name = "", seed = 1n } = options;
     this.#cluster = cluster;
     this.#clients = clients;
     // Spread over the alphabet: splits part them.
-    this.#keys = Array.from({ length: keys }, (_, i) => `${String.fromCharCode(97 + 4 * i)}-key`);
+    const letter = (i: number): string => String.fromCharCode(97 + 4 * i);
+    this.#keys = Array.from({ length: keys }, (_, i) => `${letter(i)}-key${name}`);
+    this.#name = name;
     this.#prng = new Prng(seed);
   }
 
@@ -177,7 +182,7 @@ export class ClusterLoad {
   async #append(client: RawClient): Promise<void> {
     for (let i = 0; !this.#isStopped; i++) {
       // Over the whole alphabet too, so that every region takes some.
-      const key = `${String.fromCharCode(97 + (i % 26))}-own-${i}`;
+      const key = `${String.fromCharCode(97 + (i % 26))}-own${this.#name}-${i}`;
       try {
         await client.put(key, `own ${i}`, SHORT);
         this.#acknowledged.push(key);
@@ -220,39 +225,61 @@ export const QUICK: Readonly<Record<string, string>> = {
 export const QUICK_BACK_MS = 10_000;
 export const DEFAULT_BACK_MS = 30_000;
 
-/**
- * Runs `work` on a cluster of processes under load, with one region for every few keys, then checks
- * the load.
- */
-export async function underLoad(
-  options: ClusterOptions,
-  work: (cluster: Cluster, load: ClusterLoad) => Promise<void>,
-): Promise<void> {
-  const log: string[] = [];
-  const cluster = new Cluster({
-    ...options,
-    config: { ...QUICK, "engine.binding": BINDING, ...options.config },
-    onLog: (member, line) => log.push(`[${member}] ${line}`),
-  });
-  const load = new ClusterLoad(cluster);
+type Work = (cluster: Cluster, load: ClusterLoad) => Promise<void>;
+
+/** A cluster of processes for the cases of a file, one after the other. Stop it after the last. */
+export class LoadedCluster {
+  readonly #cluster: Cluster;
+  readonly #log: string[] = [];
+  #cases = 0;
+
+  constructor(options: ClusterOptions = {}) {
+    this.#cluster = new Cluster({
+      ...options,
+      config: { ...QUICK, "engine.binding": BINDING, ...options.config },
+      onLog: (member, line) => this.#log.push(`[${member}] ${line}`),
+    });
+  }
+
+  /** Runs `work` under load, with one region for every few keys, then checks the load. */
+  async underLoad(work: Work): Promise<void> {
+    const cluster = this.#cluster;
+    const load = new ClusterLoad(cluster, { name: `-${this.#cases}` });
+    try {
+      if (this.#cases++ === 0) {
+        await cluster.start();
+        await cluster.ready();
+        await cluster.splitAt("m");
+      }
+      await load.start();
+      await load.reaches(OPERATIONS_BEFORE);
+      await work(cluster, load);
+      await load.reaches(load.history.acknowledged + OPERATIONS_AFTER);
+      await load.stop();
+      await cluster.ready();
+      await load.check();
+      assert.equal(cluster.deaths, []);
+    } catch (error) {
+      const peers = await peersOf(cluster).catch(String);
+      throw new Error(`${(error as Error).stack}\n${this.#log.slice(-40).join("\n")}\n${peers}`);
+    } finally {
+      load.abandon();
+    }
+  }
+
+  /** Ends the processes. */
+  stop(): Promise<void> {
+    return this.#cluster.stop();
+  }
+}
+
+/** Runs `work` on a cluster of its own; see LoadedCluster. */
+export async function underLoad(options: ClusterOptions, work: Work): Promise<void> {
+  const loaded = new LoadedCluster(options);
   try {
-    await cluster.start();
-    await cluster.ready();
-    await cluster.splitAt("m");
-    await load.start();
-    await load.reaches(OPERATIONS_BEFORE);
-    await work(cluster, load);
-    await load.reaches(load.history.acknowledged + OPERATIONS_AFTER);
-    await load.stop();
-    await cluster.ready();
-    await load.check();
-    assert.equal(cluster.deaths, []);
-  } catch (error) {
-    const peers = await peersOf(cluster).catch(String);
-    throw new Error(`${(error as Error).stack}\n${log.slice(-40).join("\n")}\n${peers}`);
+    await loaded.underLoad(work);
   } finally {
-    load.abandon();
-    await cluster.stop();
+    await loaded.stop();
   }
 }
 

@@ -7,7 +7,8 @@ import { tmpDir } from "./tmp.js";
 import { within } from "./within.js";
 
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), "../../src/cli/main.js");
-const READY_LIMIT_MS = 30_000;
+/** Four processes start on a machine that has much else to do. */
+const READY_LIMIT_MS = 120_000;
 
 /** What --ready-file holds. */
 export interface Ready {
@@ -68,13 +69,18 @@ export class Rutile {
     });
   }
 
-  /** Waits for the ready file; rejects with the output when the process ends before. */
-  ready(): Promise<Ready> {
-    return within(READY_LIMIT_MS, `ready file of pid ${this.child.pid}`, () => {
-      if (existsSync(this.#readyFile)) return JSON.parse(readFileSync(this.#readyFile, "utf8"));
-      if (this.#exit !== undefined) throw new Error(`ended before ready: ${this.stderr}`);
-      return undefined;
-    });
+  /** Waits for the ready file; where it does not come, ends the process and rejects with its output. */
+  async ready(): Promise<Ready> {
+    try {
+      return await within(READY_LIMIT_MS, `ready file of pid ${this.child.pid}`, () => {
+        if (existsSync(this.#readyFile)) return JSON.parse(readFileSync(this.#readyFile, "utf8"));
+        if (this.#exit !== undefined) throw new Error("ended before ready");
+        return undefined;
+      });
+    } catch (error) {
+      await this.kill();
+      throw new Error(`${(error as Error).message}: ${this.stderr}`);
+    }
   }
 
   /** Sends SIGTERM and waits for the end. */

@@ -4,12 +4,14 @@
  * @timeout 400
  */
 import { suite } from "uvu";
-import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";
+import { LoadedCluster, QUICK_BACK_MS } from "../../support/cluster_load.js";
 
 const test = suite("kill -9");
+const loaded = new LoadedCluster();
+test.after(() => loaded.stop());
 
 test("the leader is killed and comes back, again and again", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     for (let round = 0; round < 2; round++) {
       const leader = await cluster.leaderOf(load.keys[0] as string);
       await cluster.kill(leader);
@@ -21,7 +23,7 @@ test("the leader is killed and comes back, again and again", async () => {
 });
 
 test("a follower is killed and nobody notices", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     const leaders = await Promise.all(load.keys.map((key) => cluster.leaderOf(key)));
     const follower = [0, 1, 2].find((store) => !leaders.includes(store));
     const victim = follower ?? ((leaders[0] as number) + 1) % 3;

@@ -4,15 +4,17 @@
  * @timeout 400
  */
 import { suite } from "uvu";
-import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";
+import { LoadedCluster, QUICK_BACK_MS } from "../../support/cluster_load.js";
 
 const test = suite("partition");
+const loaded = new LoadedCluster();
+test.after(() => loaded.stop());
 
 /** Stores other than `store` of three. */
 const others = (store: number): number[] => [0, 1, 2].filter((one) => one !== store);
 
 test("a leader that reaches no other store is replaced, and is no leader for its clients", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     const leader = await cluster.leaderOf(load.keys[0] as string);
     for (const other of others(leader)) cluster.cut({ from: leader, to: other });
     console.log(`leader cut off: back after ${Math.round(await load.back(QUICK_BACK_MS))} ms`);
@@ -23,7 +25,7 @@ test("a leader that reaches no other store is replaced, and is no leader for its
 });
 
 test("a leader that is heard but hears nobody is replaced too", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     const leader = await cluster.leaderOf(load.keys[0] as string);
     for (const other of others(leader)) cluster.cut({ from: other, to: leader, oneWay: true });
     console.log(`leader deaf: back after ${Math.round(await load.back(QUICK_BACK_MS))} ms`);
@@ -33,7 +35,7 @@ test("a leader that is heard but hears nobody is replaced too", async () => {
 });
 
 test("slow and lossy links between all stores cost time, nothing else", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     cluster.delayLink(10, { from: 0, to: 1 });
     cluster.dropRaft(0.1);
     await load.back(QUICK_BACK_MS);
@@ -45,7 +47,7 @@ test("slow and lossy links between all stores cost time, nothing else", async ()
 });
 
 test("a store cut off from stores, PD and clients comes back", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     const leader = await cluster.leaderOf(load.keys[0] as string);
     cluster.isolate(leader);
     await load.back(QUICK_BACK_MS);

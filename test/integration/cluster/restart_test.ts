@@ -4,13 +4,15 @@
  * @timeout 400
  */
 import { suite } from "uvu";
-import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";
+import { LoadedCluster, QUICK_BACK_MS } from "../../support/cluster_load.js";
 import { within } from "../../support/within.js";
 
 const test = suite("restart");
+const loaded = new LoadedCluster();
+test.after(() => loaded.stop());
 
 test("all stores are killed at once and start again", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     await Promise.all([0, 1, 2].map((store) => cluster.kill(store)));
     for (const store of [0, 1, 2]) await cluster.restart(store);
     console.log(`all killed: back after ${Math.round(await load.back(QUICK_BACK_MS))} ms`);
@@ -18,7 +20,7 @@ test("all stores are killed at once and start again", async () => {
 });
 
 test("stores are restarted one after the other, as for an upgrade", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     for (const store of [0, 1, 2]) {
       await cluster.restart(store);
       await load.back(QUICK_BACK_MS);
@@ -28,7 +30,7 @@ test("stores are restarted one after the other, as for an upgrade", async () => 
 });
 
 test("PD is killed and starts again; stores serve meanwhile", async () => {
-  await underLoad({}, async (cluster, load) => {
+  await loaded.underLoad(async (cluster, load) => {
     const before = load.acknowledged;
     await cluster.killPd();
     await within(QUICK_BACK_MS, "writes without PD", () => load.acknowledged > before + 50);
