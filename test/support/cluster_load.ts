@@ -50,6 +50,7 @@ export class ClusterLoad {
   readonly #acknowledged: string[] = [];
   readonly #loops: Promise<void>[] = [];
   #isStopped = false;
+  #prober: RawClient | undefined;
   #values = 0;
 
   constructor(cluster: Cluster, options: LoadOptions = {}) {
@@ -99,9 +100,10 @@ export class ClusterLoad {
    */
   async back(limitMs: number): Promise<number> {
     const started = performance.now();
+    this.#prober ??= await this.#client();
+    const client = this.#prober;
     await Promise.all(
       this.#keys.map(async (key) => {
-        const client = await this.#client();
         let last: unknown;
         for (;;) {
           const done = await client.put(`${key}-probe`, "probe", { timeoutMs: PROBE_MS }).then(
@@ -116,7 +118,6 @@ export class ClusterLoad {
           assert.ok(waited < limitMs, `${key} is not served after ${limitMs} ms: ${last}`);
           await pause(PAUSE_MS);
         }
-        client.close();
       }),
     );
     return performance.now() - started;
@@ -152,8 +153,12 @@ export class ClusterLoad {
     }
   }
 
+  /** No operation is repeated, but PD is asked until it answers: it may be cut off, or busy. */
   #client(): Promise<RawClient> {
-    return this.#cluster.client({ timeoutMs: CONNECT_MS, retryBudgetMs: 0, atomic: true });
+    const options = { timeoutMs: CONNECT_MS, retryBudgetMs: 0, atomic: true };
+    return within(CONNECT_MS, "a client's first answer of PD", () =>
+      this.#cluster.client(options).catch(() => undefined),
+    );
   }
 
   async #contend(client: RawClient, index: number): Promise<void> {
