@@ -71,6 +71,7 @@ export class TxnMetrics {
   private readonly engine: Histogram;
   private readonly keysWritten: Histogram;
   private readonly memoryCheck: Histogram;
+  private readonly replicaCheck: Histogram;
 
   constructor(registry: MetricsRegistry) {
     this.processing = registry.histogram({
@@ -95,6 +96,12 @@ export class TxnMetrics {
       name: "tikv_storage_check_mem_lock_duration_seconds",
       help: "Time to look for memory locks that block a read.",
       labelNames: ["type", "result"],
+      buckets: exponentialBuckets(1e-6, 4, 10),
+    });
+    this.replicaCheck = registry.histogram({
+      name: "tikv_replica_read_lock_check_duration_seconds",
+      help: "Time in which a leader looks for memory locks that block reads of followers.",
+      labelNames: ["result"],
       buckets: exponentialBuckets(1e-6, 4, 10),
     });
   }
@@ -138,6 +145,11 @@ export class TxnMetrics {
   onMemoryCheck(tag: string, ms: number, isLocked: boolean): void {
     const result = isLocked ? "locked" : "unlocked";
     this.memoryCheck.observe(ms / 1000, { type: tag, result });
+  }
+
+  /** A leader judged reads of its followers. */
+  onReplicaCheck(ms: number, isLocked: boolean): void {
+    this.replicaCheck.observe(ms / 1000, { result: isLocked ? "locked" : "unlocked" });
   }
 
   /** The rules of a command refused it. */

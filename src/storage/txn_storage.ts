@@ -116,7 +116,12 @@ export class RaftTxnStorage implements TxnStorage {
     this.maxTs = new MaxTs(options.txn, { ...deps, concurrencyManager });
     const gate = new ReadGate({ ...shared, maxTs: this.maxTs, safeTs: deps.safeTs });
     const readDeps = { ...shared, maxTs: this.maxTs, safeTs: deps.safeTs };
-    deps.router.judgeReads?.((checks) => judgeChecks(concurrencyManager, checks));
+    deps.router.judgeReads?.((checks) => {
+      const startedMs = deps.clock.monotonicMs();
+      const verdict = judgeChecks(concurrencyManager, checks);
+      txnMetrics.onReplicaCheck(deps.clock.monotonicMs() - startedMs, verdict.length > 0);
+      return verdict;
+    });
     this.memoryLocks = new MemoryLockKeeper(options.txn, deps);
     this.scans = new TxnScans(readDeps, gate, deps.pool, this.memoryLocks);
     this.points = new TxnPoints(readDeps, deps.kernels);

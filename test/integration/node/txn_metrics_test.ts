@@ -278,6 +278,50 @@ test("durations have TiKV's buckets: microseconds can be told apart", async () =
   assert.is(page.get(last), page.get(count));
 });
 
+/**
+ * What TiKV's dashboard charts of storage, scheduler, flow control, MVCC, lock manager, GC and
+ * resolved timestamps, on a store without followers. Not there: sizes and times of RocksDB's insides
+ * (perf context, flush and level-0 flows), of the observer of applies that resolved timestamps do
+ * without, priorities, GC by compaction filter, and counters of what has not happened yet.
+ */
+const CHARTED = `
+tikv_check_leader_request_item_count_bucket
+tikv_concurrency_manager_max_ts tikv_concurrency_manager_max_ts_limit
+tikv_gcworker_autogc_processed_regions tikv_gcworker_autogc_safe_point tikv_gcworker_gc_keys
+tikv_gcworker_gc_task_duration_vec_bucket tikv_gcworker_gc_tasks_vec
+tikv_in_memory_pessimistic_locking
+tikv_lock_manager_detect_duration_bucket tikv_lock_manager_detector_leader_heartbeat
+tikv_lock_manager_error_counter tikv_lock_manager_task_counter
+tikv_lock_manager_waiter_lifetime_duration_bucket
+tikv_lock_wait_queue_entries_gauge_vec tikv_lock_wait_queue_length_bucket
+tikv_pessimistic_lock_memory_size
+tikv_resolved_ts_min_follower_safe_ts_gap_millis tikv_resolved_ts_min_follower_safe_ts_region
+tikv_resolved_ts_min_leader_resolved_ts_gap_millis tikv_resolved_ts_min_leader_resolved_ts_region
+tikv_resolved_ts_min_resolved_ts_gap_millis tikv_resolved_ts_min_resolved_ts_region
+tikv_resolved_ts_region_resolve_status
+tikv_scheduler_command_duration_seconds_bucket tikv_scheduler_contex_total
+tikv_scheduler_discard_ratio tikv_scheduler_kv_command_key_read_bucket
+tikv_scheduler_kv_command_key_write_bucket tikv_scheduler_kv_scan_details tikv_scheduler_l0
+tikv_scheduler_latch_wait_duration_seconds_bucket tikv_scheduler_memory_quota_size
+tikv_scheduler_memtable tikv_scheduler_pending_compaction_bytes
+tikv_scheduler_processing_read_duration_seconds_bucket tikv_scheduler_running_commands
+tikv_scheduler_stage_total tikv_scheduler_throttle_cf
+tikv_scheduler_throttle_duration_seconds_bucket tikv_scheduler_throttle_flow
+tikv_scheduler_write_flow tikv_scheduler_writing_bytes
+tikv_storage_check_mem_lock_duration_seconds_bucket tikv_storage_command_total
+tikv_storage_engine_async_request_duration_seconds_bucket tikv_storage_engine_async_request_total
+tikv_storage_mvcc_conflict_counter tikv_storage_mvcc_gc_delete_versions_bucket
+tikv_storage_mvcc_versions_bucket
+`;
+
+test("what TiKV's dashboard charts is there", async () => {
+  const { names } = await stage.page();
+  const missing = CHARTED.trim()
+    .split(/\s+/)
+    .filter((name) => !names.has(name));
+  assert.equal(missing, []);
+});
+
 test("the slow log tells scan and time of commands and reads", async () => {
   const lines = stage.node.output().split("\n");
   for (const command of ["prewrite", "commit", "get", "scan", "acquire_pessimistic_lock"]) {
