@@ -108,9 +108,12 @@ export function parseLock(at: usize, length: usize): bool {
   const end = at + length;
   if (length == 0) return false;
   const type = <u32>load<u8>(at);
-  const known =
-    type == PUT || type == DELETE || type == LOCK || type == PESSIMISTIC || type == SHARED;
-  if (!known) return false;
+  if (type == SHARED) {
+    // Passed by every reader, whoever shares it: its list is not looked at.
+    lockType = type;
+    return true;
+  }
+  if (type != PUT && type != DELETE && type != LOCK && type != PESSIMISTIC) return false;
   at = readCompact(at + 1, end);
   if (at == 0) return false;
   primary = compact;

@@ -6,13 +6,17 @@
  *   v short value (u8 length) · f for_update_ts u64 · t txn_size u64 · c min_commit_ts u64 ·
  *   a async commit (varu64 n, n compact bytes) · r rollback_ts (varu64 n, n u64) ·
  *   l last_change (u64, varu64) · s txn_source varu64 · F locked with conflict · g generation u64
+ *
+ * A shared lock is a list of the locks of those who share it, in any order:
+ *
+ *   H · i flags(1), if there are any · h varu64 n, n compact bytes, each a record as above
  */
 import { assert } from "../base/index.js";
 import { codecError } from "./error.js";
 import { RecordReader } from "./record_reader.js";
 import { RecordWriter } from "./record_writer.js";
 
-/** PERSISTED: do not renumber. `shared` locks ("H") are parsed and never written. */
+/** PERSISTED: do not renumber. `shared` locks ("H") are parsed, and written by tests alone. */
 export const LOCK_TYPE = {
   put: 0x50,
   delete: 0x44,
@@ -57,6 +61,8 @@ export interface Lock {
   readonly txnSource: bigint;
   readonly isLockedWithConflict: boolean;
   readonly generation: bigint;
+  /** Of a shared lock alone: who shares it. Its other fields are those of the oldest of them. */
+  readonly sharedBy?: readonly Lock[];
   /** In memory alone: the lock belongs to a 1PC prewrite under way. Never encoded. */
   readonly useOnePc: boolean;
 }
@@ -94,12 +100,15 @@ const TAG = {
   txnSource: tag("s"),
   conflict: tag("F"),
   generation: tag("g"),
+  sharedFlags: tag("i"),
+  sharedBy: tag("h"),
 } as const;
 
 const LOCK_TYPES: ReadonlySet<number> = new Set(Object.values(LOCK_TYPE));
 
 /** Returns the record of a lock. */
 export function encodeLock(lock: Lock): Uint8Array {
+  if (lock.type === LOCK_TYPE.shared) return encodeShared(lock);
   const { shortValue, secondaries, rollbackTs, lastChange } = lock;
   const out = new RecordWriter().byte(lock.type).compactBytes(lock.primary);
   out.varU64(lock.startTs).varU64(lock.ttl);
@@ -127,6 +136,44 @@ export function encodeLock(lock: Lock): Uint8Array {
   return out.finish();
 }
 
+function encodeShared({ sharedBy, ...lock }: Lock): Uint8Array {
+  const locks = sharedBy ?? [{ ...lock, type: LOCK_TYPE.pessimistic }];
+  // First: all writers write into one buffer.
+  const records = locks.map(encodeLock);
+  const out = new RecordWriter().byte(LOCK_TYPE.shared).byte(TAG.sharedBy);
+  out.varU64(BigInt(records.length));
+  for (const record of records) out.compactBytes(record);
+  return out.finish();
+}
+
+/** Reads a shared lock behind its type. */
+function readShared(reader: RecordReader): Lock {
+  const sharedBy: Lock[] = [];
+  for (let known = true; known && !reader.ended; ) {
+    const field = reader.byte();
+    if (field === TAG.sharedFlags) reader.byte();
+    else if (field === TAG.sharedBy) {
+      for (let left = reader.count(); left > 0; left--) sharedBy.push(readSharer(reader));
+    } else known = false;
+  }
+  const oldest = sharedBy.reduce<Lock | undefined>(
+    (least, one) => (least === undefined || one.startTs < least.startTs ? one : least),
+    undefined,
+  );
+  const { primary, startTs, ttl } = oldest ?? NOBODY;
+  return { ...newLock({ type: LOCK_TYPE.shared, primary, startTs, ttl }), sharedBy };
+}
+
+const NOBODY = { primary: new Uint8Array(0), startTs: 0n, ttl: 0n };
+
+function readSharer(reader: RecordReader): Lock {
+  const record = reader.compactBytes();
+  if (record[0] === LOCK_TYPE.shared) {
+    throw codecError("KV:Codec:Io", "a shared lock inside of a shared lock");
+  }
+  return parseLock(record);
+}
+
 /**
  * Returns the lock of a record; its bytes are views of the record. Throws KV:Codec:Io for bytes that
  * are cut or of no known type.
@@ -135,6 +182,7 @@ export function parseLock(record: Uint8Array): Lock {
   const reader = new RecordReader(record);
   const type = reader.byte();
   if (!LOCK_TYPES.has(type)) throw codecError("KV:Codec:Io", `a lock of unknown type ${type}`);
+  if (type === LOCK_TYPE.shared) return readShared(reader);
   const primary = reader.compactBytes();
   const startTs = reader.varU64();
   const ttl = reader.ended ? 0n : reader.varU64();

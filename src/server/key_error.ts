@@ -47,6 +47,11 @@ export function lockTypeToProto(type: LockType): number {
 /** Returns the kvrpcpb.LockInfo that says the same. */
 export function lockInfoToProto(info: LockInfo): kvrpcpb.ILockInfo {
   const { key, lock, ttlOverride, sinceUpdateMs } = info;
+  if (lock.type === LOCK_TYPE.shared) {
+    // As TiKV tells it: nothing of its own but the locks that it is made of.
+    const sharedLockInfos = (lock.sharedBy ?? []).map((one) => lockInfoToProto({ key, lock: one }));
+    return { key, lockType: Op.SharedLock, sharedLockInfos };
+  }
   return {
     primaryLock: lock.primary,
     lockVersion: fromBigInt(lock.startTs),

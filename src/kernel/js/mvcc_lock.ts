@@ -105,15 +105,19 @@ function readField(tag: number, at: number, end: number): number {
 }
 
 function isLockType(type: number): boolean {
-  return (
-    type === PUT || type === DELETE || type === LOCK || type === PESSIMISTIC || type === SHARED
-  );
+  return type === PUT || type === DELETE || type === LOCK || type === PESSIMISTIC;
 }
 
 /** Parses a record up to its first unknown tag. Returns false for one that is cut or of no known type. */
 export function parseLock(from: number, length: number): boolean {
   const end = from + length;
-  if (length === 0 || !isLockType(byteAt(from))) return false;
+  if (length === 0) return false;
+  if (byteAt(from) === SHARED) {
+    // Passed by every reader, whoever shares it: its list is not looked at.
+    lock.type = SHARED;
+    return true;
+  }
+  if (!isLockType(byteAt(from))) return false;
   let at = readCompact(from + 1, end);
   if (at === 0) return false;
   lock.primary = compact;

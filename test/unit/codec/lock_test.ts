@@ -17,10 +17,14 @@ const u64 = fc.bigInt({ min: 0n, max: U64_MAX });
 const optionalU64 = fc.oneof(fc.constant(0n), u64);
 const bytes = fc.uint8Array({ maxLength: 40 });
 
+const UNSHARED = (Object.values(LOCK_TYPE) as LockType[]).filter(
+  (type) => type !== LOCK_TYPE.shared,
+);
+
 /** Any lock; what no record carries is left at its default. */
 const anyLock: fc.Arbitrary<Lock> = fc
   .record({
-    type: fc.constantFrom(...(Object.values(LOCK_TYPE) as LockType[])),
+    type: fc.constantFrom(...UNSHARED),
     primary: fc.oneof(bytes, fc.uint8Array({ minLength: 120, maxLength: 300 })),
     startTs: u64,
     ttl: u64,
@@ -51,6 +55,52 @@ function isCut(error: unknown): boolean {
 
 test("every field comes back", () => {
   fc.assert(fc.property(anyLock, (lock) => assert.equal(parseLock(encodeLock(lock)), lock)));
+});
+
+test("a shared lock is the list of those who share it, the oldest speaks for all", () => {
+  fc.assert(
+    fc.property(fc.array(anyLock, { minLength: 1, maxLength: 5 }), bytes, (sharedBy, rest) => {
+      const [first] = sharedBy as [Lock];
+      const oldest = sharedBy.reduce((a, b) => (b.startTs < a.startTs ? b : a));
+      const record = encodeLock({ ...first, type: LOCK_TYPE.shared, sharedBy });
+      const { primary, startTs, ttl } = oldest;
+      const type = LOCK_TYPE.shared;
+      const expected = { ...newLock({ type, primary, startTs, ttl }), sharedBy };
+      assert.equal(parseLock(record), expected);
+      const behind = concatBytes(record, utf8("?"), rest);
+      assert.equal(parseLock(behind), expected, "an unknown field is left out");
+    }),
+  );
+});
+
+test("shared locks as TiKV writes them: flags, none who shares, the same in a list of two", () => {
+  const inner = newLock({ type: LOCK_TYPE.pessimistic, primary: utf8("pk"), startTs: 9n, ttl: 3n });
+  const one = toHex(encodeLock(inner));
+  const size = (hex: string): string => hex.length.toString(16).padStart(2, "0");
+  const nobody = newLock({ type: LOCK_TYPE.shared, primary: utf8(""), startTs: 0n, ttl: 0n });
+  for (const [hex, sharedBy] of [
+    ["48", []],
+    ["486800", []],
+    ["486901", []],
+    [`486801${size(one)}${one}`, [inner]],
+    [`4869016801${size(one)}${one}`, [inner]],
+    [`486802${size(one)}${one}${size(one)}${one}`, [inner, inner]],
+  ] as const) {
+    const lock = parseLock(fromHex(hex));
+    assert.equal(lock.sharedBy, sharedBy, hex);
+    assert.is(lock.type, LOCK_TYPE.shared);
+    assert.is(lock.startTs, sharedBy.length === 0 ? nobody.startTs : 9n);
+  }
+  for (const hex of [
+    "4868",
+    "4869",
+    "486801",
+    `486802${size(one)}${one}`,
+    "4868010248",
+    "486801044868",
+  ]) {
+    assert.throws(() => parseLock(fromHex(hex)), isCut, hex);
+  }
 });
 
 test("fields behind an unknown tag are left out, those before it are kept", () => {

@@ -245,4 +245,18 @@ test("a lock is told with its type, another ttl, and how long it has not changed
   assert.is(info.durationToLastUpdateMs, 12);
 });
 
+test("a shared lock is told as those who share it, and nothing of its own", () => {
+  const sharedBy = [3n, 5n].map((startTs) =>
+    newLock({ type: LOCK_TYPE.pessimistic, primary: PRIMARY, startTs, ttl: 2n }),
+  );
+  const fields = { type: LOCK_TYPE.shared, primary: PRIMARY, startTs: 3n, ttl: 2n };
+  const info = lockInfoToProto({ key: KEY, lock: newLock({ ...fields, sharedBy }) });
+  const { key, lockType, sharedLockInfos, ...rest } = info;
+  assert.equal([key, lockType, rest], [KEY, kvrpcpb.Op.SharedLock, {}]);
+  assert.equal(
+    sharedLockInfos,
+    sharedBy.map((lock) => lockInfoToProto({ key: KEY, lock })),
+  );
+});
+
 test.run();
