@@ -28,6 +28,7 @@ export class TxnFaults {
   /** How long each step took, for people. */
   readonly steps: string[] = [];
   private stepMs = performance.now();
+  private furthest = 0;
 
   constructor(private readonly deps: TxnFaultsDeps) {}
 
@@ -46,6 +47,14 @@ export class TxnFaults {
     await this.restartPd(jumps[1]);
     await this.cutLeader();
     await this.progress();
+  }
+
+  /**
+   * Ends jumps with the clock that was furthest ahead. While it is behind the timestamps that PD gave,
+   * their physical part stands still, as in PD: locks of clients that gave up would not expire.
+   */
+  async settle(): Promise<void> {
+    if (this.furthest > 0) await this.jump(this.furthest);
   }
 
   private note(kind: FaultKind): void {
@@ -75,6 +84,7 @@ export class TxnFaults {
   }
 
   private async observe(seconds: number, wall: WallClock, cluster: Cluster): Promise<void> {
+    this.furthest = Math.max(this.furthest, seconds);
     const seen = await wall.observed(cluster);
     this.jumps.push(`${seconds} s (seen ${seen.join(" ")})`);
     this.note("jump");

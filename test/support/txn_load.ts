@@ -4,7 +4,7 @@
  */
 import * as assert from "uvu/assert";
 import { Prng } from "../../src/base/index.js";
-import { CommitUndeterminedError, TxnClient } from "../../src/client/index.js";
+import { CommitUndeterminedError, type Transaction, TxnClient } from "../../src/client/index.js";
 import { keyFromRaw } from "../../src/codec/index.js";
 import { Cluster } from "../../src/testing/index.js";
 import type { TxnAccess } from "../sim/txn/access.js";
@@ -20,6 +20,8 @@ const THINK_MEAN_US = 5_000;
 const OPERATION_MS = 10_000;
 const LIMIT_MS = 120_000;
 const LOCK_WAIT_MS = 2000;
+/** A store that is paused or cut off is given up after it; others have their leaders by then. */
+const REQUEST_MS = 3000;
 const MICROS = 1000;
 
 const HOST: TxnHost = {
@@ -29,21 +31,53 @@ const HOST: TxnHost = {
   afterUs: (delayUs, action) => setTimeout(action, delayUs / MICROS),
 };
 
-async function openAccess(cluster: Cluster, prng: Prng): Promise<TxnAccess & { close(): void }> {
+/** A client of a worker. */
+interface Access extends TxnAccess {
+  /** What the last read that failed failed with; workers do not tell. */
+  lastFailure: unknown;
+  close(): void;
+}
+
+class NotedTxn extends OneTxn {
+  constructor(
+    txn: Transaction,
+    prng: Prng,
+    private readonly note: (error: unknown) => void,
+  ) {
+    super(txn, prng);
+  }
+
+  override async get(key: string): Promise<string> {
+    try {
+      return await super.get(key);
+    } catch (error) {
+      this.note(error);
+      throw error;
+    }
+  }
+}
+
+async function openAccess(cluster: Cluster, prng: Prng): Promise<Access> {
   const client = await TxnClient.connect({
     pdEndpoints: cluster.pdEndpoints,
     timeoutMs: OPERATION_MS,
     retryBudgetMs: OPERATION_MS,
     lockWaitMs: LOCK_WAIT_MS,
+    requestTimeoutMs: REQUEST_MS,
   });
-  return {
+  const access: Access = {
+    lastFailure: undefined,
     begin: async ({ isPessimistic, useAsyncCommit, useOnePc }) => {
       const choice = { asyncCommit: useAsyncCommit, onePc: useOnePc };
-      return new OneTxn(await client.begin({ pessimistic: isPessimistic, ...choice }), prng);
+      const txn = await client.begin({ pessimistic: isPessimistic, ...choice });
+      return new NotedTxn(txn, prng, (error) => {
+        access.lastFailure = error;
+      });
     },
     isUndetermined: (error) => error instanceof CommitUndeterminedError,
     close: () => void client.close(),
   };
+  return access;
 }
 
 export interface TxnLoadOptions {
@@ -67,7 +101,7 @@ async function openWorkers(
   cluster: Cluster,
   prng: Prng,
   shared: TxnShared,
-  opened: { close(): void }[],
+  opened: Access[],
 ): Promise<[TxnWorker, ...TxnWorker[]]> {
   const workers: TxnWorker[] = [];
   for (let number = 0; number < CLIENTS; number++) {
@@ -105,7 +139,7 @@ export async function underTransactions(
   });
   const shared = new TxnShared();
   const prng = new Prng(seed);
-  const opened: { close(): void }[] = [];
+  const opened: Access[] = [];
   try {
     await cluster.start();
     await cluster.ready();
@@ -115,6 +149,7 @@ export async function underTransactions(
     const startedMs = performance.now();
     for (const worker of workers) worker.start();
     await work(faults);
+    await faults.settle();
     for (const worker of workers) worker.stop();
     const seconds = (performance.now() - startedMs) / 1000;
     await within(LIMIT_MS, "the last transactions", () => workers.every(({ isIdle }) => isIdle));
@@ -123,7 +158,9 @@ export async function underTransactions(
     assert.equal(cluster.deaths, []);
     return { committed: shared.acknowledged, open: shared.open, seconds, faults };
   } catch (error) {
-    throw new Error(`seed ${seed}: ${(error as Error).stack}\n${log.slice(-40).join("\n")}`);
+    const last = `first client's last read failed with ${opened[0]?.lastFailure}`;
+    const lines = [`seed ${seed}: ${(error as Error).stack}`, last, ...log.slice(-40)];
+    throw new Error(lines.join("\n"));
   } finally {
     for (const access of opened) access.close();
     await cluster.stop();
