@@ -147,6 +147,39 @@ test("requests of BatchCommands count as unary ones do, those that are served to
   batch.stream.cancel();
 });
 
+test("commands that run together count one by one", async () => {
+  const { context, rpc } = stage;
+  const startTs = fromBigInt(await stage.ts());
+  const batch = new BatchClient(rpc);
+  await expectMoved(
+    stage,
+    async () => {
+      const requests = Array.from({ length: 32 }, (_, i) => {
+        const key = utf8(`t${i}`);
+        const mutations = [{ op: kvrpcpb.Op.Put, key, value: utf8("v") }];
+        const fields = { startVersion: startTs, lockTtl: 3000, tryOnePc: true };
+        return { Prewrite: { context, mutations, primaryLock: key, ...fields } };
+      });
+      for (const { Prewrite } of await batch.call(...requests)) {
+        assert.equal([Prewrite?.regionError, Prewrite?.errors], [null, []]);
+      }
+    },
+    {
+      'tikv_storage_command_total{type="prewrite"}': 32,
+      'tikv_scheduler_stage_total{type="prewrite",stage="new"}': 32,
+      'tikv_scheduler_stage_total{type="prewrite",stage="snapshot_ok"}': 32,
+      'tikv_scheduler_stage_total{type="prewrite",stage="process"}': 32,
+      'tikv_scheduler_stage_total{type="prewrite",stage="write_finish"}': 32,
+      'tikv_scheduler_command_duration_seconds_count{type="prewrite"}': 32,
+      'tikv_scheduler_latch_wait_duration_seconds_count{type="prewrite"}': 32,
+      'tikv_scheduler_kv_command_key_write_sum{type="prewrite"}': 32,
+      'tikv_storage_engine_async_request_total{type="write",status="success"}': 32,
+      'tikv_grpc_msg_duration_seconds_count{type="kv_prewrite"}': 32,
+    },
+  );
+  batch.stream.cancel();
+});
+
 test("conflicts and refused snapshots are counted by kind", async () => {
   const early = await stage.ts();
   await stage.write("c");
