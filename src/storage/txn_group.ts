@@ -9,7 +9,7 @@
  *   commands of one write share its outcome.
  */
 import { assert } from "../base/index.js";
-import { type MvccSnapshot, readFirst } from "../mvcc/index.js";
+import { LockGlance, type MvccSnapshot, readFirst } from "../mvcc/index.js";
 import type { ProcessContext, TxnCommandKind } from "../txn/index.js";
 import type { LatchQueue } from "./latches.js";
 import { keysFailure } from "./raw_context.js";
@@ -37,6 +37,7 @@ export interface GroupHost {
 
 export class TxnGroups {
   private readonly writer: GroupWriter;
+  private readonly glance = new LockGlance();
 
   constructor(
     private readonly deps: SchedulerDeps,
@@ -162,8 +163,10 @@ export class TxnGroups {
     }
     const { kernels } = this.deps;
     try {
-      const newest = sought.length > 0 ? readFirst(kernels, snapshot, sought, true) : undefined;
-      const locks = locked.length > 0 ? readFirst(kernels, snapshot, locked, false) : undefined;
+      const read = (keys: readonly Uint8Array[], withNewest: boolean) =>
+        keys.length > 0 ? readFirst(kernels, snapshot, keys, withNewest, this.glance) : undefined;
+      const newest = read(sought, true);
+      const locks = read(locked, false);
       snapshot.firstReads = { of: (key) => newest?.of(key) ?? locks?.of(key) };
     } catch {
       // Damage: the command that needs it meets it again, and fails alone.

@@ -20,6 +20,7 @@ import { type Kernels, loadKernels } from "../../../src/kernel/index.js";
 import {
   type FirstReads,
   KernelPoints,
+  LockGlance,
   MvccReader,
   type OpenVersionScan,
   openKernelScan,
@@ -236,7 +237,7 @@ test("first reads of many keys: what a reader finds by itself, and all of them w
       const want = withView(data, (view) => firstOf(view, keys));
       for (const kernels of KERNELS) {
         withView(data, (view) => {
-          const first = readFirst(kernels, view, keys, withNewest);
+          const first = readFirst(kernels, view, keys, withNewest, new LockGlance());
           for (const key of keys) {
             const read = first?.of(key);
             assert.ok(read !== undefined, "there is room for all");
@@ -263,7 +264,13 @@ test("first reads that do not fit are left to the reader", () => {
   const keys = history.map(({ key }) => key);
   const want = withView(data, (view) => firstOf(view, keys));
   withView(data, (view) => {
-    const first = readFirst(KERNELS[1] as Kernels, view, keys, true) as FirstReads;
+    const first = readFirst(
+      KERNELS[1] as Kernels,
+      view,
+      keys,
+      true,
+      new LockGlance(),
+    ) as FirstReads;
     const read = keys.filter((key) => first.of(key) !== undefined).length;
     assert.ok(read > 100 && read < keys.length, `${read} keys`);
     view.firstReads = first;
@@ -275,7 +282,9 @@ test("first reads are left out while the arena is somebody else's", () => {
   const data = new Data(historyOf(2, () => 1, 0x50));
   const kernels = KERNELS[0] as Kernels;
   kernels.arena.enter();
-  const first = withView(data, (view) => readFirst(kernels, view, [keyFromRaw(userKey(0))], true));
+  const first = withView(data, (view) =>
+    readFirst(kernels, view, [keyFromRaw(userKey(0))], true, new LockGlance()),
+  );
   kernels.arena.leave();
   assert.is(first, undefined);
 });
