@@ -84,7 +84,7 @@ export class KernelPoints {
   read(items: readonly PointItem[]): (ReadPair | undefined)[] {
     const list = new PointList(items.length);
     for (const { key, ts } of items) list.add(key, ts);
-    const sink = new PairSink(list);
+    const sink = new PairSink(items);
     this.readInto(list, sink);
     return sink.pairs;
   }
@@ -237,18 +237,19 @@ export class KernelPoints {
   }
 }
 
-/** Makes pairs of copies. */
+/** Makes pairs of copies; their keys are those of the items. */
 class PairSink implements PointSink {
   readonly pairs: (ReadPair | undefined)[];
 
-  constructor(private readonly list: PointList) {
-    this.pairs = new Array<ReadPair | undefined>(list.length).fill(undefined);
+  constructor(private readonly items: readonly PointItem[]) {
+    this.pairs = new Array<ReadPair | undefined>(items.length).fill(undefined);
   }
 
   value(item: number, { u8, view }: Arena, at: number, length: number, commitAt: number): void {
     const value = length === 0 ? EMPTY_BYTES : u8.slice(at, at + length);
     const commitTs = view.getBigUint64(commitAt, true);
-    this.pairs[item] = { key: this.list.key(item), value, commitTs };
+    const { key } = this.items[item] as PointItem;
+    this.pairs[item] = { key, value, commitTs };
   }
 
   onTurn(): void {

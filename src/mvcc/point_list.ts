@@ -27,6 +27,10 @@ export class PointList implements Iterable<Uint8Array> {
   /** Items with the smallest and the greatest key. */
   private lowest = 0;
   private highest = 0;
+  /** What was added last, and its words: most lists have one timestamp. */
+  private lastTs = 0n;
+  private lastHigh = 0;
+  private lastLow = 0;
   private newestHigh = 0;
   private newestLow = 0;
 
@@ -57,7 +61,12 @@ export class PointList implements Iterable<Uint8Array> {
   add(key: Uint8Array, ts: bigint): void {
     const at = this.open(key.length);
     this.bytes.set(key, at);
-    this.close(Number(ts >> 32n), Number(ts & 0xffff_ffffn));
+    if (ts !== this.lastTs) {
+      this.lastTs = ts;
+      this.lastHigh = Number(ts >> 32n);
+      this.lastLow = Number(ts & 0xffff_ffffn);
+    }
+    this.close(this.lastHigh, this.lastLow);
   }
 
   /** Where the seek key of an item starts in `bytes`; of the item behind the last: where all end. */
