@@ -8,6 +8,7 @@
  *   @variants NAME=a,b,c   run the file once for each value of an environment variable
  *   @timeout SECONDS       limit of one run (default 120)
  *   @seconds SECONDS       about what it takes: the longest begin first, so that no lane ends alone
+ *   @waits                 waits more than it computes: two of these share a core
  *   @exclusive             nothing else runs beside it
  * A run that is over time ends with all processes that it has started.
  * Every *_test.ts ends in `.run()`; a file that executes no test fails.
@@ -29,6 +30,8 @@ interface Job {
   readonly timeoutMs: number;
   /** About what it takes, s. */
   readonly weight: number;
+  /** Cores that it keeps busy. */
+  readonly cores: number;
   readonly exclusive: boolean;
 }
 
@@ -68,7 +71,8 @@ function jobsOf(file: string): Job[] {
   const name = relative(ROOT, file).replace(/\.js$/, "");
   const weight = Number(/@seconds (\d+)/.exec(head)?.[1] ?? 0);
   const exclusive = /@exclusive\b/.test(head);
-  const base = { file, timeoutMs: timeout * 1000, weight, exclusive };
+  const cores = /@waits\b/.test(head) ? 0.5 : 1;
+  const base = { file, timeoutMs: timeout * 1000, weight, cores, exclusive };
   const variants = /@variants (\w+)=(\S+)/.exec(head);
   if (variants === null) return [{ ...base, name, env: {} }];
   const [, variable, values] = variants as unknown as [string, string, string];
@@ -156,18 +160,35 @@ function report(outcome: Outcome): void {
   }
 }
 
-async function runAll(jobs: readonly Job[], width: number): Promise<Outcome[]> {
+/** Runs jobs on `cores` cores, the longest first; one at least runs at any time. */
+function runAll(jobs: readonly Job[], cores: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const queue = [...jobs].sort((a, b) => b.weight - a.weight);
-  async function lane(): Promise<void> {
-    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
-      const outcome = await run(job);
-      report(outcome);
-      outcomes.push(outcome);
-    }
-  }
-  await Promise.all(Array.from({ length: width }, lane));
-  return outcomes;
+  let free = cores;
+  let running = 0;
+  return new Promise((resolve) => {
+    const begin = (job: Job): void => {
+      free -= job.cores;
+      running++;
+      void run(job).then((outcome) => {
+        report(outcome);
+        outcomes.push(outcome);
+        free += job.cores;
+        running--;
+        next();
+      });
+    };
+    const next = (): void => {
+      for (;;) {
+        const at = queue.findIndex((job) => job.cores <= free || running === 0);
+        const [job] = at < 0 ? [] : queue.splice(at, 1);
+        if (job === undefined) break;
+        begin(job);
+      }
+      if (running === 0) resolve(outcomes);
+    };
+    next();
+  });
 }
 
 async function main(): Promise<void> {

@@ -2,6 +2,7 @@
  * Runs the engine suite on each binding, one a process.
  * @variants RUTILE_ENGINE=memory,librocksdb,rocksdb
  * @timeout 180
+ * @seconds 18
  */
 import { test } from "uvu";
 import { harnessOfEnvironment } from "../support/engine_harness.js";

@@ -2,7 +2,8 @@
  * The unmodified Go client, current and of the TiDB 8.5 line, against one node.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 600
- * @seconds 100
+ * @seconds 70
+ * @waits
  */
 import { join } from "node:path";
 import { test } from "uvu";

@@ -5,6 +5,7 @@
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 600
  * @seconds 70
+ * @waits
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -4,6 +4,7 @@
  * Whoever comes first builds it, which takes minutes; see build.ts.
  * @timeout 1200
  * @seconds 30
+ * @waits
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -3,7 +3,8 @@
  * checks run.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 600
- * @seconds 100
+ * @seconds 80
+ * @waits
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,7 @@
 /**
  * Every bench runs in smoke mode, and the harness refuses to compare different results.
  * @timeout 300
+ * @seconds 90
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

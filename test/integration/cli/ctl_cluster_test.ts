@@ -1,6 +1,8 @@
 /**
  * `rutile ctl` store, operator and raft against PD and stores that run.
  * @timeout 300
+ * @seconds 20
+ * @waits
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,8 @@
 /**
  * `rutile up`: one PD and stores as processes, their start, what they say, and every way to end.
  * @timeout 300
+ * @seconds 70
+ * @waits
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";

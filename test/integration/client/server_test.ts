@@ -3,6 +3,7 @@
  * own computation, races, and a node that restarts on other ports.
  *
  * @timeout 120
+ * @seconds 17
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

@@ -3,6 +3,7 @@
  * on three, with splits, leader transfers, clients that die in the middle and a store that ends.
  *
  * @timeout 300
+ * @seconds 40
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

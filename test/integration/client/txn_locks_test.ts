@@ -3,6 +3,7 @@
  * deadlocks, heartbeats. One real store; clients lose requests where a test says so.
  *
  * @timeout 180
+ * @seconds 20
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

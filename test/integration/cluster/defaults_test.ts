@@ -2,6 +2,8 @@
  * TiKV's ticks of a second: what operators have who change nothing.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
+ * @seconds 35
+ * @waits
  */
 import { suite } from "uvu";
 import { DEFAULT_BACK_MS, underLoad } from "../../support/cluster_load.js";

@@ -2,6 +2,8 @@
  * Stores that are killed with SIGKILL under load, one after the other, and start again.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
+ * @seconds 55
+ * @waits
  */
 import { suite } from "uvu";
 import { LoadedCluster, QUICK_BACK_MS } from "../../support/cluster_load.js";

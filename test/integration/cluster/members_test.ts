@@ -2,6 +2,8 @@
  * Stores come and go under load.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
+ * @seconds 50
+ * @waits
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -2,6 +2,8 @@
  * Cuts between stores: clients still reach all of them.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
+ * @seconds 60
+ * @waits
  */
 import { suite } from "uvu";
 import { LoadedCluster, QUICK_BACK_MS } from "../../support/cluster_load.js";

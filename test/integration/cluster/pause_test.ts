@@ -2,6 +2,8 @@
  * The leader stands still (SIGSTOP) and wakes up again, with a lease that has ended.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
+ * @seconds 20
+ * @waits
  */
 import { suite } from "uvu";
 import { QUICK_BACK_MS, underLoad } from "../../support/cluster_load.js";

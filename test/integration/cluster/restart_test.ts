@@ -2,6 +2,8 @@
  * Everything ends at once, by force or in order, and starts again with its data.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
+ * @seconds 75
+ * @waits
  */
 import { suite } from "uvu";
 import { LoadedCluster, QUICK_BACK_MS } from "../../support/cluster_load.js";

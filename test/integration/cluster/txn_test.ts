@@ -4,7 +4,8 @@
  * run of test/integration/cluster/txn_soak.ts.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 400
- * @exclusive
+ * @seconds 80
+ * @waits
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

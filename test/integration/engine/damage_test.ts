@@ -4,6 +4,7 @@
  * batches 1..n of kill_sequence.ts, with n smaller than written only for a torn end of the log.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 240
+ * @seconds 20
  */
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

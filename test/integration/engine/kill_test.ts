@@ -3,6 +3,7 @@
  * acknowledged as synced is lost, no batch is half there, and what is there is a prefix.
  * @variants RUTILE_ENGINE=rocksdb,librocksdb
  * @timeout 240
+ * @seconds 21
  */
 import { join } from "node:path";
 import { test } from "uvu";

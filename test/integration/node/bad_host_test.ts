@@ -2,6 +2,8 @@
  * A host that is not as it should be: a disk that fills up, addresses that cannot be used, a PD
  * that has no address, few files, configuration files that are wrong.
  * @timeout 120
+ * @seconds 14
+ * @waits
  */
 import { spawnSync } from "node:child_process";
 import { rmSync, statfsSync, writeFileSync } from "node:fs";

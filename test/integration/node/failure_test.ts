@@ -1,6 +1,8 @@
 /**
  * What ends a running process: a failed write, a bug; and what must not: a broken terminal.
  * @timeout 240
+ * @seconds 17
+ * @waits
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,8 @@
 /**
  * PD and stores as processes of their own: any order, waiting, coming back elsewhere, refusals.
  * @timeout 240
+ * @seconds 25
+ * @waits
  */
 import { cpSync } from "node:fs";
 import { createServer, type Server } from "node:net";

@@ -1,6 +1,8 @@
 /**
  * `rutile start` as a process: ready file and block, restart, ports, signals, bad directories.
  * @timeout 240
+ * @seconds 30
+ * @waits
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";

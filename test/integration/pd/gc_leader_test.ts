@@ -2,6 +2,8 @@
  * PD's own GC leader on three store processes: versions go on every replica, locks of dead clients are
  * resolved first, live transactions and barriers hold it, and an outside leader switches it off.
  * @timeout 300
+ * @seconds 35
+ * @waits
  */
 import { Client, credentials } from "@grpc/grpc-js";
 import { test } from "uvu";

@@ -1,6 +1,8 @@
 /**
  * A PD that ends in any way finds its data again and repeats no timestamp and no id.
  * @timeout 120
+ * @seconds 14
+ * @waits
  */
 import { once } from "node:events";
 import { test } from "uvu";

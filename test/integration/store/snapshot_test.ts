@@ -3,6 +3,7 @@
  * while the log was compacted, killed again while it receives and applies.
  * @variants RUTILE_ENGINE=librocksdb,rocksdb
  * @timeout 240
+ * @seconds 25
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";

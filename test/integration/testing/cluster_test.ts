@@ -3,6 +3,8 @@
  * nothing else.
  * @variants CLUSTER_MODE=processes,inProcess
  * @timeout 300
+ * @seconds 40
+ * @waits
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

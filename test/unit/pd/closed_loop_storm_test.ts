@@ -3,6 +3,7 @@
  * fake stores assert them), and afterwards the cluster comes to rest, whole. More seeds:
  * PD_STORM_SEEDS=first-last.
  * @timeout 300
+ * @seconds 10
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,6 +1,7 @@
 /**
  * PD and fake stores in a closed loop on virtual time: what the cluster comes to without a human.
  * @timeout 120
+ * @seconds 20
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";

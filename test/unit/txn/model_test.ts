@@ -3,6 +3,7 @@
  * the locks after every command, and now and then the reads of every key at every timestamp.
  * A failure names its seed; RUTILE_TXN_MODEL_SEED runs that one alone.
  * @timeout 600
+ * @seconds 24
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
