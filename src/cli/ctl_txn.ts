@@ -16,7 +16,7 @@ import { bytesText, parseBytes, type Row } from "./ctl_output.js";
 const MVCC_HELP = `
 What there is of a key: its lock first, then its versions, the newest first. A version is visible to
 reads at or above its commit_ts; a "Put" has a value, a "Del" deleted the key, a "Lock" and a "Rollback"
-changed nothing.`;
+changed nothing. Pessimistic locks that live in the leader's memory alone are shown by ctl locks.`;
 
 const LOCKS_HELP = `
 A lock stands from the prewrite of its transaction to the commit, a pessimistic one from when it was

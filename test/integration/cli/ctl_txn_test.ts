@@ -6,7 +6,9 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { utf8 } from "../../../src/base/index.js";
+import { TxnClient } from "../../../src/client/index.js";
 import { runCtl } from "../../support/ctl.js";
+import { startRutile } from "../../support/rutile_process.js";
 import { TxnStage } from "../../support/txn_stage.js";
 import { within } from "../../support/within.js";
 
@@ -136,6 +138,31 @@ test("/txn and `ctl txn` show who waits for whom, and how far reads and GC are",
   await stage.unlock(holder, "w");
   await waiting;
   await stage.unlock(waiter, "w");
+});
+
+test("API V2: keys are those of the keyspace, locks of all of it are resolved", async () => {
+  const config = "storage.api-version = 2\nstorage.enable-ttl = true\ngc.enable = false\n";
+  const node = await startRutile({ config: `${config}log.level = "warn"\n` });
+  const v2 = (...args: string[]) => runCtl("--pd", node.ready.pd, "--api-version", "V2", ...args);
+  const client = await TxnClient.connect({ pdEndpoints: [node.ready.pd], apiVersion: "V2" });
+  try {
+    await client.transaction((txn) => txn.put("k", "v"));
+    const txn = await client.begin({ pessimistic: true });
+    await txn.lockKeys(["k"]);
+    assert.match((await v2("mvcc", "k")).out, /^version +\d+ +\d+ +Put +v +20\S+$/m);
+    const [one, ...more] = JSON.parse((await v2("--json", "locks")).out);
+    assert.equal([one.key, one.primary, one.kind, more], ["k", "k", "pessimistic", []]);
+    const [row] = JSON.parse((await v2("--json", "resolve-locks")).out);
+    assert.equal([row.resolved_locks, row.oldest_alive], [0, `${txn.startTs}`]);
+    await txn.rollback();
+    assert.is((await v2("locks")).out, "(none)");
+    const otherKey = await runCtl("--pd", node.ready.pd, "mvcc", "k");
+    assert.equal([otherKey.code, otherKey.out], [1, ""]);
+    assert.match(otherKey.error, /^[^\n]+$/);
+  } finally {
+    await client.close();
+    assert.is(await node.stop(), 0);
+  }
 });
 
 test("wrong arguments are one line each", async () => {
