@@ -38,7 +38,7 @@ function emptyBody(request: Uint8Array): Uint8Array | GrpcStatus {
   }
 }
 
-/** Makes what was served a completion of its stream; a status ends the stream. */
+/** Makes what was served a completion of its stream; a status ends the stream, unless it has a body. */
 function finish(
   stream: BatchStream,
   idLow: number,
@@ -46,8 +46,9 @@ function finish(
   cmd: number,
   served: Served | undefined,
 ): void {
-  if (served === undefined || !isStatus(served)) {
-    stream.complete({ idLow, idHigh, cmd, body: served });
+  if (served === undefined || !isStatus(served) || served.batched !== undefined) {
+    const body = served !== undefined && isStatus(served) ? served.batched : served;
+    stream.complete({ idLow, idHigh, cmd, body });
     return;
   }
   stream.fail(served);

@@ -4,6 +4,8 @@ import { status } from "@grpc/grpc-js";
 export interface GrpcStatus {
   readonly code: status;
   readonly details: string;
+  /** What a batch answers to this one request, where the status would end the whole stream. */
+  readonly batched?: Uint8Array;
 }
 
 /** TiKV's answer to a Context with another cluster's id; clients match the text. */
@@ -32,6 +34,11 @@ export function resourceExhausted(details: string): GrpcStatus {
 /** Returns the status of a method that this store does not serve. */
 export function unimplemented(path: string): GrpcStatus {
   return { code: status.UNIMPLEMENTED, details: `The method ${path} is not implemented` };
+}
+
+/** Returns the status of a request for what is not built; `batched` says the same in a response. */
+export function unsupported(details: string, batched: Uint8Array): GrpcStatus {
+  return { code: status.UNIMPLEMENTED, details, batched };
 }
 
 /** Returns the status of a handler that threw; the details go to the log, not to the client. */

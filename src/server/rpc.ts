@@ -6,7 +6,13 @@ import { type Clock, errorMessage, type Logger } from "../base/index.js";
 import { type kvrpcpb, type MethodName, type MethodOf, methodInfo } from "../pb/index.js";
 import type { Storage } from "../storage/index.js";
 import { isOtherCluster } from "./context.js";
-import { CLUSTER_ID_MISMATCH, type GrpcStatus, internal, invalidArgument } from "./grpc_status.js";
+import {
+  CLUSTER_ID_MISMATCH,
+  type GrpcStatus,
+  internal,
+  invalidArgument,
+  unsupported,
+} from "./grpc_status.js";
 
 /** The bytes of a response message, or the status that ends the call (or the batch stream). */
 export type Served = Uint8Array | GrpcStatus;
@@ -47,11 +53,25 @@ export type RpcResponse<M extends MethodName<"tikvpb.Tikv">> = Parameters<
 >[0];
 
 /** What a handler gives. */
-export type RpcAnswer<M extends MethodName<"tikvpb.Tikv">> = RpcResponse<M> | EncodedResponse;
+export type RpcAnswer<M extends MethodName<"tikvpb.Tikv">> =
+  | RpcResponse<M>
+  | EncodedResponse
+  | Unsupported<RpcResponse<M>>;
 
 /** A response that was written to the wire by hand. */
 export class EncodedResponse {
   constructor(readonly bytes: Uint8Array) {}
+}
+
+/**
+ * A request for what is not built, of a method that is: a unary call ends with UNIMPLEMENTED; in a
+ * batch, where a status would end the stream, the response says it.
+ */
+export class Unsupported<R> {
+  constructor(
+    readonly text: string,
+    readonly response: R,
+  ) {}
 }
 
 interface Codecs {
@@ -82,8 +102,12 @@ export function rpc<M extends MethodName<"tikvpb.Tikv">>(
     request: unknown,
     context: RpcContext,
   ) => object | Promise<object>;
-  const finish = (answer: object): Uint8Array =>
-    answer instanceof EncodedResponse ? answer.bytes : info.response.encode(answer).finish();
+  const encode = (message: object): Uint8Array => info.response.encode(message).finish();
+  const finish = (answer: object): Served => {
+    if (answer instanceof EncodedResponse) return answer.bytes;
+    if (!(answer instanceof Unsupported)) return encode(answer);
+    return unsupported(answer.text, encode(answer.response as object));
+  };
   return {
     method,
     cmd,

@@ -66,7 +66,8 @@ export function unaryHandlers(
         metrics.observeCalls(entry.metric, (clock.monotonicMs() - startMs) / 1000);
         if (isStatus(served)) {
           metrics.countFailure(entry.metric);
-          respond(served);
+          const { code, details } = served;
+          respond({ code, details });
         } else respond(null, served);
       };
       const served = entry.serve(context, call.request);

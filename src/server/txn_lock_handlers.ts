@@ -4,6 +4,7 @@ import { fromBigInt, kvrpcpb, toBigInt } from "../pb/index.js";
 import type { PessimisticLockKeyResult, TxnError } from "../txn/index.js";
 import { lockWaitsToProto } from "./deadlock_service.js";
 import { keyErrorToProto } from "./key_error.js";
+import { type RpcAnswer, Unsupported } from "./rpc.js";
 import { encodedKeys, pessimisticLockRequest } from "./txn_requests.js";
 import { failedKeys, type TxnCall } from "./txn_rpc.js";
 
@@ -53,9 +54,13 @@ function resultToProto(result: PessimisticLockKeyResult): kvrpcpb.IPessimisticLo
 export async function kvPessimisticLock(
   call: TxnCall,
   request: kvrpcpb.PessimisticLockRequest,
-): Promise<kvrpcpb.IPessimisticLockResponse> {
+): Promise<RpcAnswer<"KvPessimisticLock">> {
   const decoded = pessimisticLockRequest(request);
-  if (!decoded.ok) return { errors: [keyErrorToProto(decoded.error)] };
+  if (!decoded.ok) {
+    const response = { errors: [keyErrorToProto(decoded.error)] };
+    const isShared = request.mutations.some(({ op }) => op === kvrpcpb.Op.SharedPessimisticLock);
+    return isShared ? new Unsupported(decoded.error.message, response) : response;
+  }
   const reply = await call.run<"acquirePessimisticLock">(request.context, decoded.value);
   const isForced = decoded.value.allowLockWithConflict;
   if (!reply.ok) {

@@ -18,6 +18,8 @@ import type {
   TxnErrorOf,
 } from "../txn/index.js";
 
+const NO_SHARED_LOCKS = "shared locks are not supported";
+
 type Invalid = TxnErrorOf<"invalidRequest">;
 type Decoded<R> = Result<R, Invalid>;
 
@@ -91,7 +93,10 @@ function mutationsOf(request: kvrpcpb.PrewriteRequest, pessimistic: boolean): De
   const out: Mutation[] = [];
   for (const [index, mutation] of mutations.entries()) {
     const op = OPS.get(mutation.op);
-    if (op === undefined) return invalid(`mismatch Op in prewrite mutations: ${mutation.op}`);
+    if (op === undefined) {
+      if (mutation.op === Op.SharedLock) return invalid(NO_SHARED_LOCKS);
+      return invalid(`mismatch Op in prewrite mutations: ${mutation.op}`);
+    }
     const action = pessimistic ? (pessimisticActions[index] as number) : 0;
     out.push({
       op,
@@ -139,7 +144,7 @@ export function pessimisticLockRequest(
   if (wrong !== undefined) {
     return invalid(
       wrong.op === Op.SharedPessimisticLock
-        ? "shared locks are not supported"
+        ? NO_SHARED_LOCKS
         : `mismatch Op in pessimistic lock mutations: ${wrong.op}`,
     );
   }

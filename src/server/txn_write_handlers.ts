@@ -14,6 +14,7 @@ import type {
 } from "../txn/index.js";
 import { regionErrorToProto } from "./error_map.js";
 import { keyErrorToProto, lockInfoToProto } from "./key_error.js";
+import { type RpcAnswer, Unsupported } from "./rpc.js";
 import { txnContext } from "./txn_context.js";
 import { encodedKeys, prewriteRequest, resolveLockRequest } from "./txn_requests.js";
 import {
@@ -54,9 +55,13 @@ function outcome<T, R extends object>(
 export async function kvPrewrite(
   call: TxnCall,
   request: kvrpcpb.PrewriteRequest,
-): Promise<kvrpcpb.IPrewriteResponse> {
+): Promise<RpcAnswer<"KvPrewrite">> {
   const decoded = prewriteRequest(request);
-  if (!decoded.ok) return { errors: [keyErrorToProto(decoded.error)] };
+  if (!decoded.ok) {
+    const response = { errors: [keyErrorToProto(decoded.error)] };
+    const isShared = request.mutations.some(({ op }) => op === kvrpcpb.Op.SharedLock);
+    return isShared ? new Unsupported(decoded.error.message, response) : response;
+  }
   return prewriteResponse(call, await call.run<"prewrite">(request.context, decoded.value));
 }
 

@@ -279,11 +279,6 @@ test("requests that no client sends are refused before storage is asked", async 
     ],
     [
       "prewrite",
-      { mutations: [{ op: kvrpcpb.Op.SharedLock, key: k("a") }], startVersion: 1 },
-      "mismatch Op in prewrite mutations: 7",
-    ],
-    [
-      "prewrite",
       { mutations: [put, put], startVersion: 1, forUpdateTs: 2, pessimisticActions: [1] },
       "prewrite request invalid: 1 pessimistic actions for 2 mutations",
     ],
@@ -299,11 +294,6 @@ test("requests that no client sends are refused before storage is asked", async 
       "mismatch Op in pessimistic lock mutations: 0",
     ],
     [
-      "acquirePessimisticLock",
-      { mutations: [{ op: kvrpcpb.Op.SharedPessimisticLock, key: k("a") }] },
-      "shared locks are not supported",
-    ],
-    [
       "resolveLock",
       { keys: [k("a")] },
       "resolve lock request invalid: keys are given without start_version",
@@ -314,6 +304,29 @@ test("requests that no client sends are refused before storage is asked", async 
       const errors = (got.errors ?? [got.error]) as kvrpcpb.KeyError[];
       assert.is(errors[0]?.abort, abort);
     });
+  }
+  assert.equal(storage.calls, []);
+  await served.stop();
+});
+
+test("shared locks: a unary call is UNIMPLEMENTED, a batch says so and goes on", async () => {
+  const { served, storage, client } = await stage();
+  const { context } = served;
+  const { SharedLock, SharedPessimisticLock } = kvrpcpb.Op;
+  const batch = new BatchClient(client);
+  for (const [method, command, op] of [
+    ["KvPrewrite", "Prewrite", SharedLock],
+    ["KvPessimisticLock", "PessimisticLock", SharedPessimisticLock],
+  ] as const) {
+    const request = { context, mutations: [{ op, key: k("a") }], startVersion: 5 };
+    const error = await unary(client, method, request).then(
+      () => undefined,
+      (thrown: { code: number; details: string }) => thrown,
+    );
+    const text = "shared locks are not supported";
+    assert.equal([error?.code, error?.details], [12, text]);
+    const [answer] = await batch.call({ [command]: request });
+    assert.is((answer?.[command] as kvrpcpb.PrewriteResponse).errors[0]?.abort, text);
   }
   assert.equal(storage.calls, []);
   await served.stop();
