@@ -68,6 +68,8 @@ export interface SimOptions {
   readonly isTxn: boolean;
   /** With transactions: GC runs, a few seconds behind. */
   readonly hasGc: boolean;
+  /** With transactions: some clients die or falter half way. */
+  readonly hasFrail: boolean;
 }
 
 /** Kinds that the gate asks of every seed. */
@@ -88,6 +90,8 @@ export interface SimStreams {
   readonly stores: Prng;
 }
 
+/** One seed in so many has frail clients: they cost the others time. */
+const FRAIL_EVERY = 8n;
 const STREAM_STEP = 0x9e37_79b9_7f4a_7c15n;
 
 /** Returns stream number `index` of a seed. */
@@ -148,5 +152,6 @@ export function optionsOf(seed: bigint): SimOptions {
     tiny: prng.ratio(1, 4),
     isTxn: false,
     hasGc: false,
+    hasFrail: seed % FRAIL_EVERY === FRAIL_EVERY - 1n,
   };
 }

@@ -16,9 +16,8 @@ import { type FleetLine, isFailure, runRange } from "./fleet.js";
 const BUGS_MIN = 12;
 const TXN_BUGS_MIN = 8;
 const SHARDS = 2;
-/** Of gate_test.ts and txn_gate_test.ts. */
-const SEEDS_OF_GATE = 200;
-const TXN_SEEDS_OF_GATE = 40;
+/** Of gate_test.ts, txn_gate_test.ts and gc_gate_test.ts. */
+const SEEDS_OF_GATE = { raw: 200, txn: 40, gc: 12 } as const;
 const found = readFound();
 
 async function runOne(seed: number, args: readonly string[]): Promise<FleetLine> {
@@ -27,14 +26,14 @@ async function runOne(seed: number, args: readonly string[]): Promise<FleetLine>
 
 test("at least 12 bugs of regions and 8 of transactions have a seed that finds them", () => {
   const hits = BUGS.filter(({ name }) => found[name] !== undefined);
-  const ofTxns = hits.filter(({ workload }) => workload === "txn");
+  const ofTxns = hits.filter(({ workload }) => workload !== undefined);
   assert.ok(hits.length - ofTxns.length >= BUGS_MIN, `${hits.length - ofTxns.length}`);
   assert.ok(ofTxns.length >= TXN_BUGS_MIN, `${ofTxns.length}`);
 });
 
 test("the gates run those seeds without the bugs", () => {
   for (const { name, workload } of BUGS) {
-    const seeds = workload === "txn" ? TXN_SEEDS_OF_GATE : SEEDS_OF_GATE;
+    const seeds = SEEDS_OF_GATE[workload ?? "raw"];
     const seed = found[name]?.seed ?? 0;
     assert.ok(seed < seeds, `${name}: seed ${seed}`);
   }

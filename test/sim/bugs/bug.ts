@@ -17,7 +17,7 @@ export interface Bug {
   readonly file: string;
   readonly edits: readonly Edit[];
   /** What clients have to do for it to show; default: operations on raw keys. */
-  readonly workload?: "txn";
+  readonly workload?: "txn" | "gc";
   /** Further files whose asserts would find it before a checker does. */
   readonly quiet?: readonly string[];
 }
@@ -42,5 +42,5 @@ export function plantInto(bug: Bug, source: string): string {
 
 /** Returns the arguments of a run that looks for a bug. */
 export function argumentsFor({ name, workload }: Bug): string[] {
-  return ["--bug", name, ...(workload === "txn" ? ["--txn"] : [])];
+  return ["--bug", name, ...(workload === undefined ? [] : [`--${workload}`])];
 }

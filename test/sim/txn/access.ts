@@ -6,6 +6,13 @@ export interface TxnChoice {
   readonly useOnePc: boolean;
 }
 
+/** How a client program does not get through its commit as it should. */
+export type Frailty =
+  /** It ends when it has sent so many prewrites and commits. */
+  | { readonly kind: "dies"; readonly requests: number }
+  /** Half of those leave late, by up to so many microseconds; its heartbeats do not leave. */
+  | { readonly kind: "falters"; readonly lateMaxUs: number };
+
 export interface SimTxn {
   readonly startTs: bigint;
   /** The value at startTs, with the transaction's own writes; "" = none. */
@@ -20,6 +27,10 @@ export interface SimTxn {
 
 export interface TxnAccess {
   begin(choice: TxnChoice): Promise<SimTxn>;
+  /** As begin, in a client program of its own. */
+  beginFrail?(choice: TxnChoice, frailty: Frailty): Promise<SimTxn>;
+  /** Asks for another leader of a key's region; it may come to nothing. */
+  moveLeader?(key: string): void;
   /** Reads keys at a timestamp of the past from any replicas; undefined: one of them is not ready. */
   staleRead?(keys: readonly string[]): Promise<{ ts: bigint; texts: string[] } | undefined>;
   /** Whether a failed commit may have taken effect, now or later. */

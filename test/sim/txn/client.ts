@@ -7,15 +7,19 @@ import type { Transaction } from "../../../src/client/txn/transaction.js";
 import { TxnClient } from "../../../src/client/txn/txn_client.js";
 import { composeTs, keyFromRaw } from "../../../src/codec/index.js";
 import { fromBigInt, type kvrpcpb } from "../../../src/pb/index.js";
+import { transferLeaderOperator } from "../../../src/pd/schedule/index.js";
 import type { SimCluster } from "../cluster.js";
 import type { SimHost } from "../host.js";
 import type { SimOptions } from "../options.js";
 import { CLUSTER_ID } from "../pd.js";
-import type { SimTxn, TxnAccess } from "./access.js";
+import type { Frailty, SimTxn, TxnAccess, TxnChoice } from "./access.js";
+import { frailRpc } from "./frail.js";
 import { simClientPd, simStoreRpc, simTime } from "./ports.js";
 
 const LOCK_WAIT_MS = 2_000;
 const TIMEOUT_MS = 15_000;
+/** What is waited for a client that will not answer. */
+const DEAD_MS = 1_000;
 /** Some commits are given so little time that they end half way; others find their locks. */
 const HASTY_MAX_MS = 60;
 const HASTY_PERCENT = 5;
@@ -25,10 +29,13 @@ const STALE_MAX_MS = 4_000;
 export class OneTxn implements SimTxn {
   private readonly txn: Transaction;
   private readonly prng: Prng;
+  private readonly timeoutMs: number | undefined;
 
-  constructor(txn: Transaction, prng: Prng) {
+  /** `timeoutMs`: of the commit; by chance if it is not given. */
+  constructor(txn: Transaction, prng: Prng, timeoutMs?: number) {
     this.txn = txn;
     this.prng = prng;
+    this.timeoutMs = timeoutMs;
   }
 
   get startTs(): bigint {
@@ -49,10 +56,13 @@ export class OneTxn implements SimTxn {
   }
 
   async commit(): Promise<void> {
+    await this.txn.commit({ timeoutMs: this.timeoutMs ?? this.someTimeoutMs() });
+  }
+
+  private someTimeoutMs(): number {
     const { prng } = this;
     const isHasty = prng.below(100) < HASTY_PERCENT;
-    const timeoutMs = isHasty ? prng.range(1, HASTY_MAX_MS) : TIMEOUT_MS;
-    await this.txn.commit({ timeoutMs });
+    return isHasty ? prng.range(1, HASTY_MAX_MS) : TIMEOUT_MS;
   }
 
   async rollback(): Promise<void> {
@@ -113,6 +123,22 @@ async function staleRead(
   return { ts, texts };
 }
 
+/** Asks PD to let the store lead a key's region that leads least: few reads have raised its max_ts. */
+function moveLeader({ pd }: SimCluster, key: string): void {
+  const region = pd.find(keyFromRaw(utf8(key)));
+  if (region === undefined) return;
+  const leads = (store: bigint): number =>
+    pd.regions.filter(({ leader }) => leader?.storeId === store).length;
+  const others = region.meta.peers
+    .map(({ storeId }) => storeId)
+    .filter((store) => store !== region.leader?.storeId)
+    .sort((a, b) => leads(a) - leads(b));
+  const [to] = others;
+  if (to === undefined) return;
+  const making = { desc: "workload", kind: "admin", isUrgent: true, details: {} } as const;
+  pd.operate((context) => transferLeaderOperator(context, region, to, making));
+}
+
 /** Returns the transactions of one machine. */
 export function newAccess(
   cluster: SimCluster,
@@ -121,18 +147,30 @@ export function newAccess(
   options: SimOptions,
 ): TxnAccess {
   const ports = clientPorts(cluster, host, prng);
-  const client = TxnClient.over(ports, {
+  const config = {
     timeoutMs: TIMEOUT_MS,
     retryBudgetMs: TIMEOUT_MS,
     requestTimeoutMs: options.requestTimeoutUs / 1000,
     lockWaitMs: LOCK_WAIT_MS,
-  });
-  return {
+  };
+  const client = TxnClient.over(ports, config);
+  const begin = (by: TxnClient, choice: TxnChoice): Promise<Transaction> => {
+    const { isPessimistic: pessimistic, useAsyncCommit: asyncCommit, useOnePc: onePc } = choice;
+    return by.begin({ pessimistic, asyncCommit, onePc });
+  };
+  const access: TxnAccess = {
     staleRead: (keys) => staleRead(keys, ports, prng, options.requestTimeoutUs / 1000),
-    begin: async ({ isPessimistic, useAsyncCommit, useOnePc }) => {
-      const choice = { asyncCommit: useAsyncCommit, onePc: useOnePc };
-      return new OneTxn(await client.begin({ pessimistic: isPessimistic, ...choice }), prng);
-    },
+    begin: async (choice) => new OneTxn(await begin(client, choice), prng),
     isUndetermined: (error) => error instanceof CommitUndeterminedError,
+  };
+  if (!options.hasFrail) return access;
+  return {
+    ...access,
+    beginFrail: async (choice, frailty: Frailty) => {
+      const rpc = frailRpc(ports.rpc, frailty, host, prng);
+      const txn = await begin(TxnClient.over({ ...ports, rpc }, config), choice);
+      return new OneTxn(txn, prng, frailty.kind === "dies" ? DEAD_MS : TIMEOUT_MS);
+    },
+    moveLeader: (key) => moveLeader(cluster, key),
   };
 }

@@ -30,9 +30,14 @@ export class OpenSnapshots {
 
   /** Returns `access` with its transactions reported from begin to end. */
   of(access: TxnAccess): TxnAccess {
+    const { beginFrail, moveLeader } = access;
     return {
       isUndetermined: (error) => access.isUndetermined(error),
       begin: async (choice: TxnChoice) => this.reported(await access.begin(choice)),
+      ...(beginFrail === undefined
+        ? {}
+        : { beginFrail: async (...how) => this.reported(await beginFrail(...how)) }),
+      ...(moveLeader === undefined ? {} : { moveLeader }),
     };
   }
 
@@ -52,7 +57,8 @@ export class OpenSnapshots {
       commit: () => end(() => txn.commit()),
       rollback: () => end(() => txn.rollback()),
     };
-    this.open.set(reported, txn.startTs);
+    // Below its start, where the record of its rollback is: what it sends may come late.
+    this.open.set(reported, txn.startTs - 1n);
     return reported;
   }
 }

@@ -7,13 +7,16 @@ import type { Prng } from "../../../src/base/index.js";
 import { checkLinearizability } from "../checkers/index.js";
 import { DONE, History, type Record } from "../history.js";
 import { exponential } from "../options.js";
-import type { SimTxn, TxnAccess, TxnChoice } from "./access.js";
+import type { Frailty, SimTxn, TxnAccess, TxnChoice } from "./access.js";
+import { type AppendHow, type AppendStep, FrailSteps, pause } from "./frail_steps.js";
 import { TxnHistory, type TxnOperation, type TxnRecord } from "./history.js";
-import { ACCOUNTS, COUNTERS, LISTS, REGISTER } from "./keys.js";
+import { ACCOUNTS, COUNTERS, EDGES, LISTS, REGISTER } from "./keys.js";
 import { checkListAppend, checkNothingLost } from "./list_append.js";
 import { checkBank, checkLongFork, checkMonotonic, type SnapshotRow } from "./snapshots.js";
 
 const BALANCE = 100;
+/** Percent of what begins; it goes on beside the rest. */
+const FRAIL_PERCENT = 6;
 
 /** The clock of the machine that a client runs on. */
 export interface TxnHost {
@@ -39,6 +42,8 @@ export class TxnShared {
   readonly counterRows: SnapshotRow[] = [];
   /** Of replicas, at timestamps of the past: they say nothing of real time. */
   readonly staleRows: SnapshotRow[] = [];
+  /** Lists of clients that may have died. */
+  readonly left: string[] = [];
   nextValue = 1;
   acknowledged = 0;
   hottest = 0;
@@ -64,14 +69,20 @@ function valuesOf(texts: readonly string[]): number[] {
   return texts.map((text) => (text === "" ? 0 : Number(text)));
 }
 
-/** One machine's clients' worth of transactions, one at a time. */
+/** One machine's clients' worth of transactions, one at a time; frail programs run beside them. */
 export class TxnWorker {
-  isIdle = true;
+  private running = 0;
   private isStopping = false;
   private readonly deps: TxnWorkerDeps;
+  private readonly frail: FrailSteps;
 
   constructor(deps: TxnWorkerDeps) {
     this.deps = deps;
+    this.frail = new FrailSteps(deps, (steps, how) => this.append(steps, how));
+  }
+
+  get isIdle(): boolean {
+    return this.running === 0;
   }
 
   start(): void {
@@ -86,13 +97,13 @@ export class TxnWorker {
     this.isStopping = true;
   }
 
-  /** Runs a task, when idle; a failure of it is the task's result. */
+  /** Runs a task; a failure of it is the task's result. */
   async once<T>(task: () => Promise<T>): Promise<T | undefined> {
-    this.isIdle = false;
+    this.running++;
     try {
       return await task();
     } finally {
-      this.isIdle = true;
+      this.running--;
     }
   }
 
@@ -115,11 +126,11 @@ export class TxnWorker {
   /** Reads all lists in one transaction; undefined: it failed. */
   async listRead(): Promise<Map<string, number[]> | undefined> {
     const finals = new Map<string, number[]>();
-    const isDone = await this.append(
-      LISTS.map((key) => ({ key, isRead: true })),
-      false,
-      finals,
-    );
+    const { access, shared } = this.deps;
+    const frail = access.beginFrail === undefined ? [] : [...EDGES, ...shared.left];
+    const keys = [...LISTS, ...frail];
+    const steps = keys.map((key) => ({ key, isRead: true }));
+    const isDone = await this.append(steps, { choice: { isPessimistic: false }, finals });
     return isDone ? finals : undefined;
   }
 
@@ -128,7 +139,11 @@ export class TxnWorker {
   }
 
   private anything(): Promise<boolean> {
-    const dice = this.deps.prng.below(20);
+    const { access, prng } = this.deps;
+    if (access.beginFrail !== undefined && prng.below(100) < FRAIL_PERCENT) {
+      void this.once(() => this.frail.anything());
+    }
+    const dice = prng.below(20);
     if (dice < 9) return this.randomAppend();
     if (dice < 12) return this.transfer();
     if (dice < 13) return this.bankRead();
@@ -147,10 +162,15 @@ export class TxnWorker {
     };
   }
 
-  private async begin(fixed: Partial<TxnChoice> = {}): Promise<SimTxn | undefined> {
+  private async begin(
+    fixed: Partial<TxnChoice> = {},
+    frailty?: Frailty,
+  ): Promise<SimTxn | undefined> {
     const { access } = this.deps;
+    const choice = { ...this.choice(), ...fixed };
     try {
-      return await access.begin({ ...this.choice(), ...fixed });
+      if (frailty === undefined) return await access.begin(choice);
+      return await access.beginFrail?.(choice, frailty);
     } catch {
       return undefined;
     }
@@ -211,24 +231,21 @@ export class TxnWorker {
       key: prng.ratio(1, 2) ? (LISTS[0] as string) : prng.pick(LISTS),
       isRead: prng.ratio(1, 2),
     }));
-    return this.append(steps, prng.ratio(1, 3));
+    return this.append(steps, { choice: { isPessimistic: prng.ratio(1, 3) } });
   }
 
-  private async append(
-    steps: readonly { readonly key: string; readonly isRead: boolean }[],
-    isPessimistic: boolean,
-    finals?: Map<string, number[]>,
-  ): Promise<boolean> {
+  private async append(steps: readonly AppendStep[], how: AppendHow): Promise<boolean> {
+    const { choice, finals, frailty } = how;
     const { host, number, shared } = this.deps;
     const record = shared.lists.begin(number, host.localUs);
-    const txn = await this.begin({ isPessimistic });
+    const txn = await this.begin(choice, frailty);
     if (txn === undefined) {
       shared.lists.end(record, "aborted", host.localUs);
       return false;
     }
     try {
       const known = new Map<string, number[]>();
-      if (isPessimistic) await this.lockLists(txn, steps, known);
+      if (choice.isPessimistic === true) await this.lockLists(txn, steps, known);
       for (const { key, isRead } of steps) {
         const list = known.get(key) ?? parseList(await txn.get(key));
         known.set(key, list);
@@ -236,6 +253,8 @@ export class TxnWorker {
         if (isRead) finals?.set(key, [...list]);
         if (key === LISTS[0]) shared.hottest++;
       }
+      if (how.also !== undefined) await txn.put(how.also, "");
+      if (how.thinkUs !== undefined) await pause(host, how.thinkUs);
     } catch {
       await txn.rollback();
       shared.lists.end(record, "aborted", host.localUs);
