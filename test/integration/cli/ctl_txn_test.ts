@@ -22,7 +22,11 @@ pessimistic-txn.in-memory = true
 
 /** The part of /txn that is looked at. */
 interface Page {
-  readonly lock_waits: readonly Record<string, unknown>[];
+  readonly lock_waits: readonly {
+    readonly txn: string;
+    readonly wait_for_txn: string;
+    readonly key: string;
+  }[];
   readonly deadlocks: { readonly role: string; readonly edges: number };
   readonly pessimistic_locks_in_memory: { readonly count: number };
   readonly latches: object;
@@ -120,9 +124,9 @@ test("/txn and `ctl txn` show who waits for whom, and how far reads and GC are",
     const one = (await (await fetch(url)).json()) as Page;
     return one.lock_waits.length === 1 && one;
   });
-  assert.is(page.lock_waits[0]?.["txn"], `${waiter}`);
-  assert.is(page.lock_waits[0]?.["wait_for_txn"], `${holder}`);
-  assert.is(page.lock_waits[0]?.["key"], Buffer.from(utf8("w")).toString("hex").toUpperCase());
+  assert.is(page.lock_waits[0]?.txn, `${waiter}`);
+  assert.is(page.lock_waits[0]?.wait_for_txn, `${holder}`);
+  assert.is(page.lock_waits[0]?.key, Buffer.from(utf8("w")).toString("hex").toUpperCase());
   assert.is(page.deadlocks.role, "leader");
   assert.is(page.deadlocks.edges, 1);
   assert.is(page.pessimistic_locks_in_memory.count, 1);
