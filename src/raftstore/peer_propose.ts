@@ -175,11 +175,14 @@ const ADMIN_PROPOSAL = {
 export function proposeAdmin(peer: Peer, ctx: PeerContext, request: AdminRequest): void {
   const { header, command, done } = request;
   const { kind } = command;
+  // First the writes of this turn: what they replace is known only then, and is not handed over. A
+  // pessimistic lock written behind the prewrite of its transaction would take the prewrite back.
+  proposeWrites(peer, ctx);
   if (peer.isLeader && (kind === "split" || kind === "transferLeader")) {
     const last = ctx.store.handOver(peer);
     if (last !== undefined) addWrite(peer, ctx, last);
+    proposeWrites(peer, ctx);
   }
-  proposeWrites(peer, ctx);
   const problem =
     checkCommand(peer, ctx, header, kind, "leader") ?? checkAdminMoment(peer, ctx, command);
   if (problem !== undefined) {

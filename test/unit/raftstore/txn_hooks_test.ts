@@ -96,6 +96,28 @@ test("before a transfer and a split the leader writes what storage kept, and it 
   cluster.shutdown();
 });
 
+for (const kind of ["split", "transferLeader"] as const) {
+  test(`${kind}: writes of the same turn stand in the log before storage is asked what it kept`, async () => {
+    const cluster = await RaftCluster.open();
+    await cluster.mustPut("a", "1");
+    const leader = await cluster.mustLead();
+    const [steps, kept]: [string[], string[]] = [[], []];
+    leader.live.beforeHandover(() => {
+      steps.push("asked");
+      return noted(cluster, leader, "k", kept);
+    });
+    leader.live.send(2, { kind: "write", command: noted(cluster, leader, "k", steps) });
+    const peer = leader.peer(2)?.region.peers.find(({ storeId }) => Number(storeId) !== leader.id);
+    assert.ok(peer !== undefined);
+    const part = { splitKey: utf8("m"), newRegionId: 100n, newPeerIds: [101n, 102n, 103n] };
+    const split = { kind: "split", parts: [part], rightDerive: true } as const;
+    cluster.admin(leader, 2, kind === "split" ? split : { kind, peer });
+    await cluster.settle();
+    assert.equal(steps.slice(0, 2), ["proposed:-", "asked"]);
+    cluster.shutdown();
+  });
+}
+
 test("a follower's read brings its check to the leader, and the verdict back", async () => {
   const cluster = await RaftCluster.open();
   await cluster.mustPut("a", "1");
