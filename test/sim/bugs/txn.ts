@@ -119,6 +119,18 @@ export const TXN_BUGS: readonly Bug[] = [
     ],
   },
   {
+    name: "kept_locks_behind_prewrites",
+    what: "locks kept in memory are written behind prewrites of the same turn that replace them",
+    file: "src/raftstore/peer_propose.ts",
+    workload: "txn",
+    edits: [
+      {
+        find: "proposeWrites(peer, ctx);\n    if (peer.isLeader && (kind",
+        replace: "if (peer.isLeader && (kind",
+      },
+    ],
+  },
+  {
     name: "rolled_back_commits",
     what: "a prewrite that comes after its rollback is taken",
     file: "src/txn/actions/constraint.ts",
