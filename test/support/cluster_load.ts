@@ -24,7 +24,7 @@ export interface LoadOptions {
 const PAUSE_MS = 20;
 const OPERATION_MS = 2000;
 /** One attempt of a question whether service is back. */
-const PROBE_MS = 1000;
+const PROBE_MS = 2000;
 /** Longest time for a client to find the cluster. */
 const CONNECT_MS = 30_000;
 /** A busy machine does few operations a second. */
@@ -100,7 +100,8 @@ export class ClusterLoad {
    */
   async back(limitMs: number): Promise<number> {
     const started = performance.now();
-    this.#prober ??= await this.#client();
+    // It looks for the new leader by itself, as clients do; the others must not repeat anything.
+    this.#prober ??= await this.#client({});
     const client = this.#prober;
     await Promise.all(
       this.#keys.map(async (key) => {
@@ -154,8 +155,8 @@ export class ClusterLoad {
   }
 
   /** No operation is repeated, but PD is asked until it answers: it may be cut off, or busy. */
-  #client(): Promise<RawClient> {
-    const options = { timeoutMs: CONNECT_MS, retryBudgetMs: 0, atomic: true };
+  #client(retries: { retryBudgetMs?: number } = { retryBudgetMs: 0 }): Promise<RawClient> {
+    const options = { timeoutMs: CONNECT_MS, ...retries, atomic: true };
     return within(CONNECT_MS, "a client's first answer of PD", () =>
       this.#cluster.client(options).catch(() => undefined),
     );
