@@ -42,10 +42,8 @@ import {
   SLICE_BYTES,
 } from "../kernel/index.js";
 import { type ReadPoint, rcConflict } from "./lock_check.js";
+import { GET_SCRATCH_BYTES } from "./point_keys.js";
 import type { ReadPair, ReadSource, VersionRow } from "./version_scan.js";
-
-/** Scratch that multiGetBlock wants for each key. */
-const GET_SCRATCH_BYTES = 48;
 
 /** Rows may keep this many times their own bytes alive. */
 const COPY_SHARE_MAX = 4;

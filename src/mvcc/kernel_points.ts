@@ -26,6 +26,7 @@ import { KernelCall, type PointSink } from "./kernel_call.js";
 import type { ReadPoint } from "./lock_check.js";
 import { LockGlance } from "./lock_glance.js";
 import { PointGetter } from "./point_getter.js";
+import { GET_SCRATCH_BYTES, LOCK_CF, TS_BYTES, WRITE_CF } from "./point_keys.js";
 import { PointList } from "./point_list.js";
 import type { MvccCursor, MvccSnapshot } from "./snapshot.js";
 import { pairsOf, type ReadPair, type ReadSource, type VersionRow } from "./version_scan.js";
@@ -45,10 +46,6 @@ export type PointsReader = Omit<ReadPoint, "ts" | "isolation"> & {
 const TURN_ITEMS_MAX = 256;
 /** Bytes of a turn's write entries, and of its locks; a smaller arena makes them smaller. */
 const ENTRY_BYTES_MAX = 256 * 1024;
-const GET_SCRATCH_BYTES = 48;
-const TS_BYTES = 8;
-const WRITE_CF = 0x77;
-const LOCK_CF = 0x6c;
 
 /** Tables of one turn; items are those from `from` on. */
 interface Placed {

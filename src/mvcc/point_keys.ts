@@ -13,13 +13,14 @@ export interface PointItem {
 
 /** Bytes that the engine needs to get a key. */
 export const GET_SCRATCH_BYTES = 48;
+/** Of the timestamp behind a key. */
 export const TS_BYTES = 8;
 /** Items of one turn. */
 const TURN_ITEMS_MAX = 256;
-/** "w", "l", "z". */
-const WRITE_CF = 0x77;
-const LOCK_CF = 0x6c;
-const DATA = 0x7a;
+/** First bytes of the engine's keys, the CF and the data prefix: "w", "l", "z". */
+export const WRITE_CF = 0x77;
+export const LOCK_CF = 0x6c;
+export const DATA = 0x7a;
 
 /** Tables of one turn; items are those from `from` on. */
 export interface Placed {

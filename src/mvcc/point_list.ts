@@ -9,11 +9,8 @@ import {
   memcomparableEncodeInto,
   memcomparableLength,
 } from "../kernel/index.js";
+import { DATA, TS_BYTES, WRITE_CF } from "./point_keys.js";
 
-/** "w", "z". */
-const WRITE_CF = 0x77;
-const DATA = 0x7a;
-const TS_BYTES = 8;
 /** u32 words of a row: where its seek key ends, high and low word of its timestamp. */
 const ROW_WORDS = 3;
 const U32_MAX = 0xffff_ffff;
